@@ -1,0 +1,130 @@
+package repo
+
+import (
+	"context"
+	"time"
+)
+
+// Repository is all of a store. It MUST be safe for concurrent use by any
+// number of processes, and every method that writes MUST do so entirely or not
+// at all. A context that is done ends the call with an error that wraps
+// ErrUnavailable and the context's error.
+type Repository interface {
+	Users
+	Accounts
+	Identities
+	Sessions
+	SessionEnds
+	SigningKeys
+	Throttle
+	AuditEvents
+	// Ping reports whether the store answers and its schema is the one that this program was built for.
+	Ping(ctx context.Context) error
+	Close() error
+}
+
+// Users keeps accounts.
+type Users interface {
+	// CreateUser stores a new user. ErrConflict where the id or the username is taken.
+	CreateUser(ctx context.Context, u User) error
+	// FindUser finds a user by id, FindUserByUsername by the exact username; ErrNotFound otherwise.
+	FindUser(ctx context.Context, id string) (User, error)
+	FindUserByUsername(ctx context.Context, username string) (User, error)
+	// ListUsers returns up to limit users in the order of their ids, those after the given id ("" for the first).
+	ListUsers(ctx context.Context, after string, limit int) ([]User, error)
+	// UpdateUser stores every field of the user but ID, Password, IsActive, DateJoined and LastLogin.
+	// ErrNotFound, or ErrConflict where the new username is taken.
+	UpdateUser(ctx context.Context, u User) error
+	// UpgradePassword replaces the encoded password by a better encoding of the same password;
+	// ErrStale where it is no longer the old one. It ends no session.
+	UpgradePassword(ctx context.Context, userID, oldEncoded, newEncoded string, now time.Time) error
+}
+
+// Accounts changes what a user may do. Each method ends the sessions that the
+// change makes void, and records the event, in the same transaction; each is
+// ErrNotFound for an unknown user.
+type Accounts interface {
+	// SetPassword stores a new password and revokes all sessions of the user but keepSession ("" keeps none).
+	SetPassword(ctx context.Context, userID, encoded, keepSession string, e AuditEvent) error
+	// DisableUser clears IsActive and revokes all sessions. EnableUser sets IsActive.
+	DisableUser(ctx context.Context, userID string, e AuditEvent) error
+	EnableUser(ctx context.Context, userID string, e AuditEvent) error
+	// DeleteUser removes the user, its identities and its sessions; the audit events stay.
+	DeleteUser(ctx context.Context, userID string, e AuditEvent) error
+}
+
+// Identities keeps which identity provider's subject is which user.
+type Identities interface {
+	// FindUserByIdentity returns the user behind (issuer, subject), ErrNotFound where there is none yet.
+	FindUserByIdentity(ctx context.Context, issuer, subject string) (User, error)
+	// CreateUserWithIdentity stores a new user together with its identity. Where (issuer, subject) is there
+	// already (two first sign-ins at once), it changes nothing and returns the user that has it and false.
+	// ErrConflict says that the username or the id is taken; the caller tries another.
+	CreateUserWithIdentity(ctx context.Context, u User, i Identity) (owner User, created bool, err error)
+}
+
+// Sessions is the life of a session, up to its end.
+type Sessions interface {
+	// StartSession stores a new session, sets the user's LastLogin to its CreatedAt, marks x as used where it is
+	// not nil, touches the identity's LastSeenAt where the session has one, and records the event: all or nothing.
+	// ErrConflict where x was used before; ErrNotFound where the user is gone or not active.
+	StartSession(ctx context.Context, s Session, x *Exchange, e AuditEvent) error
+	// FindExchange returns the use of an ID token by its digest.
+	FindExchange(ctx context.Context, digest []byte) (Exchange, error)
+	// RotateSession advances the generation by one, in one statement, where the session has exactly this generation,
+	// is not revoked, neither idle nor absolute end has come at now, and its user is active. RotatedAt becomes now,
+	// IdleExpiresAt the earlier of idleExpiresAt and ExpiresAt. It returns the session as it is afterwards.
+	// ErrStale where any of this does not hold; why, only FindSession can tell.
+	RotateSession(ctx context.Context, id string, generation int64, now, idleExpiresAt time.Time) (SessionUser, error)
+	// FindSession returns the session and its user as they are, alive or not.
+	FindSession(ctx context.Context, id string) (SessionUser, error)
+	// ForgiveLateRetry adds one to LateRetries and records the event, where the session has exactly this
+	// generation, is not revoked, and LateRetries is below budget; ErrStale otherwise.
+	ForgiveLateRetry(ctx context.Context, id string, generation int64, budget int, e AuditEvent) error
+	// KnownNetwork reports whether the user has a session, alive or not, that began at an address with this prefix.
+	KnownNetwork(ctx context.Context, userID, ipPrefix string) (bool, error)
+}
+
+// SessionEnds lists sessions and ends them.
+type SessionEnds interface {
+	// ListSessions returns the user's sessions that are alive at now, the most recently used first.
+	ListSessions(ctx context.Context, userID string, now time.Time) ([]Session, error)
+	// RevokeSession ends a session and records the event, unless it is revoked already; true where it did so.
+	// An unknown session is no error: false.
+	RevokeSession(ctx context.Context, id, reason string, e AuditEvent) (bool, error)
+	// RevokeUserSessions ends all sessions of the user but keepSession ("" keeps none), records the event,
+	// and returns how many it ended.
+	RevokeUserSessions(ctx context.Context, userID, keepSession, reason string, e AuditEvent) (int, error)
+	// SweepSessions deletes up to limit sessions whose end (idle, absolute or revoked) came before the given time,
+	// and SweepExchanges up to limit exchanges that expired before it. They return how many.
+	// Rows that another sweep holds are passed over, never waited for.
+	SweepSessions(ctx context.Context, before time.Time, limit int) (int, error)
+	SweepExchanges(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// SigningKeys keeps the keys that sign access tokens.
+type SigningKeys interface {
+	// ListSigningKeys returns all keys, the oldest first.
+	ListSigningKeys(ctx context.Context) ([]SigningKey, error)
+	// CreateFirstSigningKey stores the key unless there is one of the same algorithm already that is not retired;
+	// of many replicas that start at once exactly one gets true.
+	CreateFirstSigningKey(ctx context.Context, k SigningKey) (bool, error)
+}
+
+// Throttle counts attempts in fixed windows, for all replicas together.
+type Throttle interface {
+	// AddAttempts adds one to each key and returns the counts afterwards, in the order of the keys.
+	// A key whose window began before windowStart starts again at one, with a window that begins at now.
+	AddAttempts(ctx context.Context, keys []string, now, windowStart time.Time) ([]int, error)
+	// TakeBackAttempts subtracts one from each key, not below zero.
+	TakeBackAttempts(ctx context.Context, keys []string) error
+	// SweepThrottle deletes up to limit keys whose window began before the given time.
+	SweepThrottle(ctx context.Context, before time.Time, limit int) (int, error)
+}
+
+// AuditEvents is the append-only record of security events.
+type AuditEvents interface {
+	RecordEvent(ctx context.Context, e AuditEvent) error
+	// ListEvents returns up to limit events of the user ("" for everybody), the newest first.
+	ListEvents(ctx context.Context, userID string, limit int) ([]AuditEvent, error)
+}
