@@ -1,0 +1,17 @@
+// Package tokens issues and verifies Gatehouse's own tokens and looks after
+// the keys that sign them.
+//
+// A Service is made by New, which does no I/O, and is ready once Load has read
+// the signing keys (or made the first). Run keeps them fresh.
+//
+//   - IssueAccess and VerifyAccess: access tokens, which every other service
+//     can verify with the keys that JWKS publishes.
+//   - IssueRefresh and ParseRefresh: refresh tokens, which this service alone
+//     reads. The same input gives the same bytes, on every replica.
+//   - DeriveKey: keys for other uses of the service's secret.
+//
+// Verification is strict: the algorithm is the key's, never the token's
+// choice; the header may hold alg, kid and typ and nothing else; base64url
+// must be canonical and JSON members must be unique; the signature is checked
+// before a single claim is read.
+package tokens

@@ -1,0 +1,215 @@
+package tokens
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+)
+
+// retryInterval is how often Run tries to load keys as long as there are none.
+const retryInterval = 5 * time.Second
+
+// Service issues and verifies tokens. It is safe for concurrent use.
+type Service struct {
+	cfg     Config
+	rules   accessRules
+	sealers []sealer     // the secret's, then the fallbacks'
+	refresh []refreshKey // in the same order
+	hmac    [][]byte     // HS256 keys in the same order; nil for the other algorithms
+	loading sync.Mutex   // so that a slow Load does not put an older set over a newer
+	set     atomic.Pointer[keySet]
+}
+
+// New returns a service that has no keys yet. It does no I/O; every fault of
+// the configuration is reported.
+func New(c Config) (*Service, error) {
+	c = c.withDefaults()
+	if err := c.check(); err != nil {
+		return nil, err
+	}
+	s := &Service{cfg: c, rules: accessRules{
+		issuer: c.Issuer, audience: c.Audience, userIDClaim: c.UserIDClaim, leeway: c.Leeway,
+	}}
+	for _, secret := range append([]string{c.Secret}, c.SecretFallbacks...) {
+		sealer, err := newSealer(secret)
+		if err != nil {
+			return nil, fmt.Errorf("tokens: making the seal: %w", err)
+		}
+		s.sealers = append(s.sealers, sealer)
+		s.refresh = append(s.refresh, newRefreshKey(secret))
+		if c.Algorithm == HS256 {
+			s.hmac = append(s.hmac, []byte(secret))
+		}
+	}
+	return s, nil
+}
+
+// Load reads the signing keys, and makes the first one where there is none of
+// the configured algorithm: replicas that start together agree on one. It may
+// be called again at any time; on an error the keys loaded before stay in use.
+//
+// A key that may sign and that no secret opens is ErrSealed. Any other such key
+// is left out, with a warning: without the secret nobody can tell whose it is.
+//
+// Where keys of another algorithm are signing already, a new key first signs
+// after JWKSMaxAge, when every verifier has it.
+func (s *Service) Load(ctx context.Context) error {
+	s.loading.Lock()
+	defer s.loading.Unlock()
+	set, err := s.load(ctx)
+	if err != nil {
+		return fmt.Errorf("loading the signing keys: %w", err)
+	}
+	s.set.Store(set)
+	return nil
+}
+
+func (s *Service) load(ctx context.Context) (*keySet, error) {
+	if s.cfg.Algorithm == HS256 {
+		return newKeySet(nil)
+	}
+	records, err := s.cfg.Keys.ListSigningKeys(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if !s.hasKey(records) {
+		if records, err = s.createFirst(ctx, records); err != nil {
+			return nil, err
+		}
+	}
+	now := s.cfg.Now()
+	keys, err := s.openAll(records, now)
+	if err != nil {
+		return nil, err
+	}
+	set, err := newKeySet(keys)
+	if err != nil {
+		return nil, err
+	}
+	if _, err := set.signer(s.cfg.Algorithm, now); err != nil {
+		return nil, errNoSigner
+	}
+	return set, nil
+}
+
+// hasKey reports whether there is a key of the configured algorithm that is not retired.
+func (s *Service) hasKey(records []repo.SigningKey) bool {
+	for _, r := range records {
+		if r.Algorithm == s.cfg.Algorithm && r.State != stateRetired {
+			return true
+		}
+	}
+	return false
+}
+
+// createFirst makes the first key of the configured algorithm and returns the list afterwards, in which it may be
+// another replica's key that won.
+func (s *Service) createFirst(ctx context.Context, records []repo.SigningKey) ([]repo.SigningKey, error) {
+	now := s.cfg.Now().UTC().Truncate(time.Microsecond)
+	signsAt := now
+	for _, r := range records {
+		if r.State != stateRetired {
+			signsAt = now.Add(s.cfg.JWKSMaxAge)
+		}
+	}
+	record, err := newKeyRecord(s.cfg.Algorithm, s.sealers[0], now, signsAt)
+	if err != nil {
+		return nil, err
+	}
+	created, err := s.cfg.Keys.CreateFirstSigningKey(ctx, record)
+	if err != nil {
+		return nil, fmt.Errorf("creating the first key: %w", err)
+	}
+	if created {
+		s.cfg.Logger.InfoContext(ctx, "signing key created", "kid", record.KeyID, "alg", record.Algorithm, "signs_at", signsAt)
+	}
+	return s.cfg.Keys.ListSigningKeys(ctx)
+}
+
+// openAll unseals the keys that are not removed.
+func (s *Service) openAll(records []repo.SigningKey, now time.Time) ([]*signingKey, error) {
+	var keys []*signingKey
+	for _, r := range records {
+		if !before(now, r.RemoveAt) {
+			continue
+		}
+		k, err := openKey(r, s.sealers)
+		if err != nil && r.Algorithm == s.cfg.Algorithm && r.State != stateRetired {
+			return nil, err
+		}
+		if err != nil {
+			s.cfg.Logger.Warn("signing key left out", "kid", r.KeyID, "state", r.State, "error", err)
+			continue
+		}
+		keys = append(keys, k)
+	}
+	return keys, nil
+}
+
+// Run reloads the keys at half of JWKSMaxAge, so that this replica knows every
+// key before another signs with it, until the context is done; it then returns
+// nil. A failure is logged, and the keys loaded before stay in use. As long as
+// there are none it tries every five seconds.
+func (s *Service) Run(ctx context.Context) error {
+	for {
+		wait := s.cfg.JWKSMaxAge / 2
+		if !s.Ready() {
+			wait = min(wait, retryInterval)
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-ctx.Done():
+			timer.Stop()
+			return nil
+		case <-timer.C:
+		}
+		if err := s.Load(ctx); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+			s.cfg.Logger.ErrorContext(ctx, "signing keys not reloaded", "error", err)
+		}
+	}
+}
+
+// Ready reports whether access tokens can be issued now.
+func (s *Service) Ready() bool {
+	set := s.set.Load()
+	if s.cfg.Algorithm == HS256 {
+		return set != nil
+	}
+	_, err := set.signer(s.cfg.Algorithm, s.cfg.Now())
+	return err == nil
+}
+
+// JWKS returns the public keys as a JWK Set (RFC 7517 §5), the oldest first,
+// and an entity tag, quotes included, that changes exactly when the body does.
+// The body must not be changed. It is an empty set for HS256, whose key is the
+// secret, and before Load.
+func (s *Service) JWKS() (body []byte, etag string) {
+	set := s.set.Load()
+	if set == nil {
+		set, _ = newKeySet(nil) // an empty set can't fail to be encoded
+	}
+	return set.body, set.etag
+}
+
+// MaxAge is how long the answer of JWKS may be cached.
+func (s *Service) MaxAge() time.Duration { return s.cfg.JWKSMaxAge }
+
+// DeriveKey returns 32 bytes of HKDF-SHA256 of the secret for one use, which
+// info names. The same secret and info give the same key; names that begin
+// with "gatehouse/seal/" or "gatehouse/refresh" are taken.
+func (s *Service) DeriveKey(info string) []byte { return deriveKey(s.cfg.Secret, info) }
+
+// DeriveKeys returns the key of DeriveKey and then those that the fallback
+// secrets give: what was made under an earlier secret still verifies.
+func (s *Service) DeriveKeys(info string) [][]byte {
+	keys := [][]byte{s.DeriveKey(info)}
+	for _, secret := range s.cfg.SecretFallbacks {
+		keys = append(keys, deriveKey(secret, info))
+	}
+	return keys
+}
