@@ -69,6 +69,17 @@ func (k *signingKey) verifies(now time.Time) bool {
 	return before(now, k.removeAt)
 }
 
+// verify checks the signature. The algorithm is the key's; the header's must be the same.
+func (k *signingKey) verify(c compact, algorithm string) error {
+	if algorithm != k.method.Alg() {
+		return ErrAlgorithm
+	}
+	if k.method.Verify(c.signed, c.signature, k.public) != nil {
+		return ErrSignature
+	}
+	return nil
+}
+
 // before is true too where the end is not decided.
 func before(now, end time.Time) bool {
 	return end.IsZero() || now.Before(end)

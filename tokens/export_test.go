@@ -1,0 +1,109 @@
+package tokens
+
+import (
+	"crypto"
+	"encoding/base64"
+	"time"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+// SignRaw signs any header and payload with the key that signs at now.
+func (s *Service) SignRaw(header, payload string, now time.Time) string {
+	signed := Encode(header) + "." + Encode(payload)
+	var sig []byte
+	var err error
+	if s.hmac != nil {
+		sig, err = jwt.SigningMethodHS256.Sign(signed, s.hmac[0])
+	} else {
+		k, kerr := s.set.Load().signer(s.cfg.Algorithm, now)
+		if kerr != nil {
+			panic(kerr)
+		}
+		sig, err = k.method.Sign(signed, k.private)
+	}
+	if err != nil {
+		panic(err)
+	}
+	return signed + "." + Encode(string(sig))
+}
+
+// SignRefreshRaw signs any payload as a refresh token.
+func (s *Service) SignRefreshRaw(header, payload string) string {
+	signed := Encode(header) + "." + Encode(payload)
+	sig, err := jwt.SigningMethodHS256.Sign(signed, s.refresh[0].sign)
+	if err != nil {
+		panic(err)
+	}
+	return signed + "." + Encode(string(sig))
+}
+
+// RefreshID is the jti of a session's generation.
+func (s *Service) RefreshID(sessionID string, generation int64) string {
+	return s.refresh[0].tokenID(sessionID, generation)
+}
+
+// Encode is base64url without padding.
+func Encode(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) }
+
+// SignerID is the kid that signs at now, and its algorithm.
+func (s *Service) SignerID(now time.Time) (kid, alg string) {
+	k, err := s.set.Load().signer(s.cfg.Algorithm, now)
+	if err != nil {
+		return "", ""
+	}
+	return k.id, k.method.Alg()
+}
+
+// PublicKey is the key that verifies what is signed at now.
+func (s *Service) PublicKey(now time.Time) crypto.PublicKey {
+	k, err := s.set.Load().signer(s.cfg.Algorithm, now)
+	if err != nil {
+		panic(err)
+	}
+	return k.public
+}
+
+// VerifyUnder checks form, header and signature of a token under one key, without asking for "kid".
+func VerifyUnder(token, algorithm string, public any) (payload string, err error) {
+	c, err := split(token, maxPresentedBytes)
+	if err != nil {
+		return "", err
+	}
+	h, err := parseHeader(c.header)
+	if err != nil {
+		return "", err
+	}
+	if secret, ok := public.([]byte); ok {
+		return c.payload, verifyHMAC(c, h.algorithm, [][]byte{secret})
+	}
+	method, ok := methodOf(algorithm)
+	if !ok {
+		return "", ErrAlgorithm
+	}
+	return c.payload, (&signingKey{method: method, public: public}).verify(c, h.algorithm)
+}
+
+// VerifyClaims checks an encoded payload against rules, of which issuer and audience may be missing.
+func VerifyClaims(payload, issuer string, audience []string, now time.Time) (Access, error) {
+	claims, err := decodeObject(payload)
+	if err != nil {
+		return Access{}, err
+	}
+	return accessRules{issuer: issuer, audience: audience, userIDClaim: "user_id"}.verify(claims, now)
+}
+
+// PublicJWK and Generate are the key functions.
+var (
+	PublicJWK = publicJWK
+	Generate  = generate
+)
+
+// Sealed seals under a secret.
+func Sealed(secret string, private []byte, keyID string) []byte {
+	s, err := newSealer(secret)
+	if err != nil {
+		panic(err)
+	}
+	return s.seal(private, keyID)
+}
