@@ -64,11 +64,8 @@ func (s *keySet) signer(algorithm string, now time.Time) (*signingKey, error) {
 	return best, nil
 }
 
-// verifier returns the key of this id that may still be believed.
+// verifier returns the key of this id that may still be believed; no key has an empty id.
 func (s *keySet) verifier(id string, now time.Time) (*signingKey, error) {
-	if s == nil {
-		return nil, ErrNotReady
-	}
 	k := s.keys[id]
 	if k == nil || !k.verifies(now) {
 		return nil, ErrUnknownKey
