@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -38,7 +39,8 @@ func reservedName(name string) bool {
 // Errors: ErrSubject, ErrReservedClaim, ErrSessionOver, ErrTooLarge,
 // ErrNotReady, or that a custom claim can't be written as JSON.
 func (s *Service) IssueAccess(u AccessSubject, now, notAfter time.Time) (token string, expires time.Time, err error) {
-	if u.UserID == "" || u.SessionID == "" {
+	// encoding/json would write what is not UTF-8 as another text, and so as another user.
+	if u.UserID == "" || u.SessionID == "" || !utf8.ValidString(u.UserID) || !utf8.ValidString(u.SessionID) {
 		return "", time.Time{}, ErrSubject
 	}
 	expires = now.Add(s.cfg.AccessLifetime)

@@ -238,6 +238,8 @@ func TestIssueAccessRefuses(t *testing.T) {
 		want    error
 	}{
 		"no user":                          {tokens.AccessSubject{SessionID: "s"}, end, tokens.ErrSubject},
+		"a user that is not UTF-8":         {tokens.AccessSubject{UserID: "\xff", SessionID: "s"}, end, tokens.ErrSubject},
+		"a session that is not UTF-8":      {tokens.AccessSubject{UserID: "42", SessionID: "\xff"}, end, tokens.ErrSubject},
 		"no session":                       {tokens.AccessSubject{UserID: "42"}, end, tokens.ErrSubject},
 		"a session that is over":           {alice, start.Add(-time.Second), tokens.ErrSessionOver},
 		"a session that ends now":          {alice, start, tokens.ErrSessionOver},

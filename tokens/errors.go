@@ -52,7 +52,7 @@ var (
 	ErrReservedClaim = errors.New("tokens: reserved claim")
 	// ErrSessionOver says that the session ends within the second, so that no token can be issued in it.
 	ErrSessionOver = errors.New("tokens: session is over")
-	// ErrSubject says that a token was asked for without the ids that it must hold.
+	// ErrSubject says that a token was asked for without the ids that it must hold, or with one that is not UTF-8.
 	ErrSubject = errors.New("tokens: incomplete subject")
 )
 

@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"time"
 
@@ -72,6 +71,3 @@ func (s *keySet) verifier(id string, now time.Time) (*signingKey, error) {
 	}
 	return k, nil
 }
-
-// errNoSigner marks a key set that could not sign.
-var errNoSigner = errors.New("tokens: the store has no key that may sign now")

@@ -176,7 +176,7 @@ func TestForgedRefreshTokens(t *testing.T) {
 		"two users":                          {payload(`"sub":"42"`, `"sub":"1"`), tokens.ErrNoUser},
 		"no iat":                             {payload(`"iat"`, `"x"`), tokens.ErrMalformed},
 		"no exp":                             {payload(`"exp"`, `"x"`), tokens.ErrMalformed},
-		"exp in exponent form":               {payload(`1795597200}`, `1e10}`), tokens.ErrMalformed},
+		"exp in exponent form":               {payload(`1795597200}`, `1e10`), tokens.ErrMalformed},
 		"a payload that is no object":        {s.SignRefreshRaw(head, `[]`), tokens.ErrMalformed},
 	} {
 		got, err := s.ParseRefresh(c.token)

@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
 	"sync/atomic"
@@ -92,7 +91,7 @@ func (s *Service) load(ctx context.Context) (*keySet, error) {
 		return nil, err
 	}
 	if _, err := set.signer(s.cfg.Algorithm, now); err != nil {
-		return nil, errNoSigner
+		return nil, fmt.Errorf("%w: the store has none that may sign now", err)
 	}
 	return set, nil
 }
@@ -139,7 +138,7 @@ func (s *Service) openAll(records []repo.SigningKey, now time.Time) ([]*signingK
 			continue
 		}
 		k, err := openKey(r, s.sealers)
-		if err != nil && r.Algorithm == s.cfg.Algorithm && r.State != stateRetired {
+		if err != nil && r.Algorithm == s.cfg.Algorithm && r.State != stateRetired && before(now, r.RetiredAt) {
 			return nil, err
 		}
 		if err != nil {
@@ -168,7 +167,7 @@ func (s *Service) Run(ctx context.Context) error {
 			return nil
 		case <-timer.C:
 		}
-		if err := s.Load(ctx); err != nil && !errors.Is(ctx.Err(), context.Canceled) {
+		if err := s.Load(ctx); err != nil && ctx.Err() == nil {
 			s.cfg.Logger.ErrorContext(ctx, "signing keys not reloaded", "error", err)
 		}
 	}
