@@ -3,6 +3,7 @@ package tokens_test
 import (
 	"bytes"
 	"context"
+	"crypto"
 	"crypto/ecdh"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -124,6 +125,16 @@ func TestUnsealedKeyIsChecked(t *testing.T) {
 			SealedPrivate: tokens.Sealed(secret, der, sealedFor),
 		}
 	}
+	// named has the id that belongs to the key, so that nothing but its kind is wrong.
+	named := func(alg string, private crypto.Signer) repo.SigningKey {
+		_, id, err := tokens.PublicJWK(private, alg)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := record(alg, id, private)
+		r.KeyID = id
+		return r
+	}
 	junk := record(tokens.ES256, kid, p256)
 	junk.SealedPrivate = tokens.Sealed(secret, []byte("junk"), kid)
 	short := junk
@@ -135,9 +146,9 @@ func TestUnsealedKeyIsChecked(t *testing.T) {
 		"the key":                  {record(tokens.ES256, kid, p256), true},
 		"another key under its id": {record(tokens.ES256, kid, other), false},
 		"sealed for another id":    {record(tokens.ES256, "other", p256), false},
-		"a key of another curve":   {record(tokens.ES256, kid, p384), false},
-		"an EC key for RS256":      {record(tokens.RS256, kid, p256), false},
-		"an EC key for EdDSA":      {record(tokens.EdDSA, kid, p256), false},
+		"a key of another curve":   {named(tokens.ES256, p384), false},
+		"an EC key for RS256":      {named(tokens.RS256, p256), false},
+		"an EC key for EdDSA":      {named(tokens.EdDSA, p256), false},
 		"an RSA key for ES256":     {record(tokens.ES256, kid, weak), false},
 		"an RSA key of 1024 bits":  {record(tokens.RS256, kid, weak), false},
 		"a key that can't sign":    {record(tokens.ES256, kid, dh), false},
@@ -230,12 +241,16 @@ func TestTimeline(t *testing.T) {
 			t.Errorf("after %v the first key's token: %v", c.after, err)
 		}
 	}
+	keys.change(func(k []repo.SigningKey) []repo.SigningKey { k[1].RemoveAt = start.Add(3 * time.Hour); return k })
 	now = start.Add(2 * time.Hour)
 	if err := s.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if body, _ := s.JWKS(); strings.Contains(string(body), first) {
 		t.Error("a removed key is published")
+	}
+	if now = start.Add(3 * time.Hour); s.Ready() {
+		t.Error("a key signs after its removal")
 	}
 }
 
