@@ -1,0 +1,29 @@
+#!/bin/sh
+# Runs every Go test under the race detector, fails if one was skipped, and
+# holds each package to the bound on its coverage (COVERAGE, in percent).
+#
+# Other packages' tests count, for the queries are tested through the stores;
+# so does what the program does when the tests of e2e/ run it.
+set -eu
+
+programs=$(mktemp -d)
+trap 'rm -rf "$programs"' EXIT
+chmod 0777 "$programs"
+
+GATEHOUSE_COVERDIR=$programs "$GOTESTSUM" --format standard-quiet --jsonfile coverage.json -- \
+	-race -timeout 15m -coverpkg=./... -coverprofile=coverage.out ./...
+
+skipped=$(grep '"Action":"skip"' coverage.json | grep -o '"Test":"[^"]*"' || true)
+if [ -n "$skipped" ]; then
+	echo "A skipped test proves nothing:" >&2
+	echo "$skipped" | sed 's/^/  /' >&2
+	exit 1
+fi
+
+if [ -n "$(ls "$programs")" ]; then
+	go tool covdata textfmt -i "$programs" -o coverage.programs
+	tail -n +2 coverage.programs >>coverage.out
+fi
+# What is generated, and the packages that only tests import, do not count.
+awk -v bound="$COVERAGE" -v exclude='^(api|e2e|bench|examples/.*|.*/repotest|.*/cognitotest)?$' \
+	-f scripts/coverage.awk coverage.out

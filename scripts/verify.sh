@@ -1,0 +1,25 @@
+#!/bin/sh
+# Generates everything again and fails if that changes a file: what is
+# committed must be what openapi.yaml says. Nor may go.mod be untidy.
+set -eu
+
+fingerprint() {
+	find api sdk/typescript/src docs go.mod go.sum -type f -exec cksum {} + | sort -k3
+}
+
+before=$(mktemp) after=$(mktemp)
+trap 'rm -f "$before" "$after"' EXIT
+fingerprint >"$before"
+# A timestamp must not spare the SDK's types from being made again.
+touch openapi.yaml
+make --no-print-directory generate
+fingerprint >"$after"
+diff "$before" "$after" >/dev/null || {
+	echo "The generated files were stale; they are up to date now, commit them:" >&2
+	diff "$before" "$after" | sed -n 's/^> [0-9]* [0-9]* /  /p' >&2
+	exit 1
+}
+go mod tidy -diff >/dev/null || {
+	echo "go.mod is not tidy: run 'go mod tidy'" >&2
+	exit 1
+}
