@@ -1,0 +1,137 @@
+package cookie
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Attributes is what Set-Cookie says beside name and value (RFC 6265 §4.1.2).
+// Every cookie of this package is HttpOnly too.
+type Attributes struct {
+	Path     string        // begins with a slash; required
+	Domain   string        // empty: the host that sets it, and no other
+	Secure   bool          // sent over https alone; browsers count http://localhost as that
+	SameSite http.SameSite // required
+}
+
+// JarConfig is a cookie: what it is signed with, and its attributes.
+type JarConfig struct {
+	Config
+	Attributes
+}
+
+// Jar sets, deletes and reads one cookie. It is safe for concurrent use.
+type Jar struct {
+	*Signer
+	name       string
+	attributes Attributes
+}
+
+// NewJar checks the configuration: browsers drop a cookie without a word that
+// breaks the rules of its prefix or its SameSite.
+func NewJar(c JarConfig) (*Jar, error) {
+	signer, err := NewSigner(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	a := c.Attributes
+	switch {
+	case !strings.HasPrefix(a.Path, "/"):
+		return nil, errors.New("cookie: the path must begin with a slash")
+	case a.SameSite != http.SameSiteStrictMode && a.SameSite != http.SameSiteLaxMode && a.SameSite != http.SameSiteNoneMode:
+		return nil, errors.New("cookie: SameSite is required")
+	case a.SameSite == http.SameSiteNoneMode && !a.Secure:
+		return nil, errors.New("cookie: SameSite=None needs Secure")
+	case strings.HasPrefix(c.Name, "__Secure-") && !a.Secure:
+		return nil, errors.New("cookie: the prefix __Secure- needs Secure")
+	case strings.HasPrefix(c.Name, "__Host-") && (!a.Secure || a.Path != "/" || a.Domain != ""):
+		return nil, errors.New("cookie: the prefix __Host- needs Secure, the path / and no domain")
+	}
+	j := &Jar{Signer: signer, name: c.Name, attributes: a}
+	if err := j.cookie("").Valid(); err != nil {
+		return nil, errors.New("cookie: the name, the path or the domain has a character that it can't have")
+	}
+	return j, nil
+}
+
+// Set returns the cookie that holds a value until it expires.
+func (j *Jar) Set(value string, expires, now time.Time) *http.Cookie {
+	c := j.cookie(j.Sign(value, now))
+	c.Expires = expires
+	// A lifetime of zero would be left out, and make a cookie that the browser keeps until it is closed.
+	c.MaxAge = max(1, int(expires.Sub(now)/time.Second))
+	return c
+}
+
+// Delete returns the cookie that takes it away. Its attributes are those that it
+// was set with: browsers ignore the deletion of any other.
+func (j *Jar) Delete() *http.Cookie {
+	c := j.cookie("")
+	c.Expires, c.MaxAge = time.Unix(0, 0).UTC(), -1
+	return c
+}
+
+// Read returns the values of all cookies of the name that are signed by us, in
+// the order of the request. A browser sends several where one was set for
+// another path or domain.
+func (j *Jar) Read(h http.Header) []string {
+	var values []string
+	for _, raw := range Values(h, j.name) {
+		if value, _, err := j.Unsign(raw); err == nil {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+func (j *Jar) cookie(value string) *http.Cookie {
+	return &http.Cookie{
+		Name: j.name, Value: value, Path: j.attributes.Path, Domain: j.attributes.Domain,
+		Secure: j.attributes.Secure, HttpOnly: true, SameSite: j.attributes.SameSite,
+	}
+}
+
+// Values returns what the request's cookies of one name hold, in order, each
+// duplicate too. It undoes the quoting of Python's http.cookies: a value in
+// double quotes, with backslashes before quotes and backslashes, and bytes as
+// three octal digits.
+func Values(h http.Header, name string) []string {
+	var values []string
+	for _, line := range h["Cookie"] {
+		for pair := range strings.SplitSeq(line, ";") {
+			key, value, ok := strings.Cut(pair, "=")
+			if ok && strings.TrimSpace(key) == name {
+				values = append(values, unquote(strings.TrimSpace(value)))
+			}
+		}
+	}
+	return values
+}
+
+// unquote undoes the quoting; what is not quoted well it leaves as it is.
+func unquote(s string) string {
+	if len(s) < 2 || s[0] != '"' || s[len(s)-1] != '"' {
+		return s
+	}
+	inner := s[1 : len(s)-1]
+	var b strings.Builder
+	for i := 0; i < len(inner); i++ {
+		if inner[i] != '\\' || i+1 == len(inner) {
+			b.WriteByte(inner[i])
+			continue
+		}
+		if i+3 < len(inner) {
+			if octal, err := strconv.ParseUint(inner[i+1:i+4], 8, 8); err == nil {
+				b.WriteByte(byte(octal))
+				i += 3
+				continue
+			}
+		}
+		i++
+		b.WriteByte(inner[i])
+	}
+	return b.String()
+}

@@ -1,0 +1,138 @@
+package cookie
+
+import (
+	"crypto/hmac"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"time"
+)
+
+// What a signed value is refused for.
+var (
+	// ErrBadSignature says that the value was not signed under any of the secrets for this cookie, or is not of the form.
+	ErrBadSignature = errors.New("cookie: bad signature")
+	// ErrExpired says that the value was signed longer ago than the caller allows.
+	ErrExpired = errors.New("cookie: signature expired")
+)
+
+// Config is what a signature depends on. Name, salt and secret go into the key
+// as Django puts them there: one after the other.
+type Config struct {
+	Name      string   // of the cookie; required
+	Salt      string   // the salt of set_signed_cookie, COOKIE_SALT of django-rest-microservice; may be empty
+	Secret    string   // SECRET_KEY; required
+	Fallbacks []string // SECRET_KEY_FALLBACKS: they verify and never sign
+}
+
+// Signer signs values as Django does (django.core.signing.TimestampSigner, from
+// 3.1 on: HMAC-SHA256). It is safe for concurrent use.
+type Signer struct {
+	keys [][]byte // the first one signs
+}
+
+// NewSigner checks the configuration and derives the keys.
+func NewSigner(c Config) (*Signer, error) {
+	if c.Name == "" || c.Secret == "" {
+		return nil, errors.New("cookie: a name and a secret are required")
+	}
+	s := &Signer{}
+	for _, secret := range append([]string{c.Secret}, c.Fallbacks...) {
+		if secret == "" {
+			return nil, errors.New("cookie: a fallback secret is empty")
+		}
+		key := sha256.Sum256([]byte(c.Name + c.Salt + "signer" + "django.http.cookies" + secret))
+		s.keys = append(s.keys, key[:])
+	}
+	return s, nil
+}
+
+// Sign returns value:time:signature. The time is kept in whole seconds.
+func (s *Signer) Sign(value string, at time.Time) string {
+	signed := value + ":" + base62(at.Unix())
+	return signed + ":" + s.signature(s.keys[0], signed)
+}
+
+// Unsign returns the value that was signed, and when. The error is
+// ErrBadSignature.
+func (s *Signer) Unsign(signed string) (value string, at time.Time, err error) {
+	cut := strings.LastIndexByte(signed, ':')
+	if cut < 0 {
+		return "", time.Time{}, ErrBadSignature
+	}
+	body, signature := signed[:cut], signed[cut+1:]
+	good := false
+	for _, key := range s.keys {
+		if subtle.ConstantTimeCompare([]byte(signature), []byte(s.signature(key, body))) == 1 {
+			good = true
+		}
+	}
+	cut = strings.LastIndexByte(body, ':')
+	if !good || cut < 0 {
+		return "", time.Time{}, ErrBadSignature
+	}
+	seconds, ok := parseBase62(body[cut+1:])
+	if !ok {
+		return "", time.Time{}, ErrBadSignature
+	}
+	return body[:cut], time.Unix(seconds, 0).UTC(), nil
+}
+
+// UnsignWithin is Unsign for a value that is good for maxAge: ErrExpired where it
+// was signed earlier than that before now. One from the future is not expired.
+func (s *Signer) UnsignWithin(signed string, maxAge time.Duration, now time.Time) (string, error) {
+	value, at, err := s.Unsign(signed)
+	if err != nil {
+		return "", err
+	}
+	if now.Sub(at) > maxAge {
+		return "", ErrExpired
+	}
+	return value, nil
+}
+
+func (s *Signer) signature(key []byte, signed string) string {
+	mac := hmac.New(sha256.New, key)
+	mac.Write([]byte(signed))
+	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
+}
+
+const base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+
+// base62 writes a number as Django's django.core.signing.b62_encode does.
+func base62(n int64) string {
+	if n == 0 {
+		return "0"
+	}
+	sign := ""
+	if n < 0 {
+		sign, n = "-", -n
+	}
+	var digits []byte
+	for ; n > 0; n /= 62 {
+		digits = append([]byte{base62Digits[n%62]}, digits...)
+	}
+	return sign + string(digits)
+}
+
+// parseBase62 reads what base62 has written; up to ten digits, which is beyond
+// any time.
+func parseBase62(s string) (n int64, ok bool) {
+	digits := strings.TrimPrefix(s, "-")
+	if digits == "" || len(digits) > 10 {
+		return 0, false
+	}
+	for _, c := range []byte(digits) {
+		i := strings.IndexByte(base62Digits, c)
+		if i < 0 {
+			return 0, false
+		}
+		n = n*62 + int64(i)
+	}
+	if digits != s {
+		n = -n
+	}
+	return n, true
+}
