@@ -1,0 +1,184 @@
+/**
+ * Signs people in to Gatehouse from a single-page app, and keeps them signed in.
+ *
+ * The access token stays in memory and the refresh token in its HttpOnly cookie,
+ * so no script that reads the storage finds either.
+ */
+import createClient, { type Client } from "openapi-fetch";
+import type { components, paths } from "./api.gen.js";
+import { GatehouseError, responseError } from "./errors.js";
+import { Tabs } from "./tabs.js";
+
+export { GatehouseError } from "./errors.js";
+export type { components, paths } from "./api.gen.js";
+
+type Schemas = components["schemas"];
+
+/** The answer to a sign-in, an exchange and a refresh. */
+export type Grant = Schemas["Grant"];
+
+/** What {@link createGatehouse} needs to know. */
+export interface GatehouseOptions {
+  /** Where Gatehouse is, without its base path: `https://auth.example.com`. */
+  baseUrl: string;
+  /** The `base_path` of the server's configuration; `/auth` unless given. */
+  basePath?: string;
+  /**
+   * The origins, beside the page's and Gatehouse's own, that `fetch` may send the
+   * access token to: `["https://orders.example.com"]`.
+   */
+  services?: string[];
+  /** Called when the session has ended, in this tab or in another. */
+  onSignedOut?: () => void;
+  /** Sends the requests; the global `fetch` unless given. */
+  fetch?: (request: Request) => Promise<Response>;
+}
+
+/** A client of one Gatehouse server. */
+export interface Gatehouse {
+  /** Opens a session with username and password. */
+  signIn(credentials: Schemas["Credentials"]): Promise<Grant>;
+  /** Opens a session with the tokens of an identity provider. */
+  exchange(tokens: Schemas["IDPTokens"]): Promise<Grant>;
+  /**
+   * Gets a new access token. Calls at the same time, in all tabs, share one request.
+   * It rejects with `signedOut` when the session is over; any other rejection leaves
+   * the session as it is, and the call may be repeated.
+   */
+  refresh(): Promise<void>;
+  /** Ends the session. It resolves when the session is over, also if it was before. */
+  logoff(): Promise<void>;
+  /** Asks the server whether an access token is valid. */
+  verify(token: string): Promise<boolean>;
+  /**
+   * `fetch` with the access token. It refreshes beforehand when there is none or it has
+   * expired, and once more, repeating the request, when the service answers 401. It rejects
+   * as `refresh` does.
+   */
+  fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
+  /** The access token, while there is a current one. Don't store it. */
+  readonly accessToken: string | undefined;
+  /** The contract's other operations, typed, sent with the access token as by `fetch`. */
+  readonly api: Client<paths>;
+}
+
+/** Makes a client. Nothing is sent until it is used. */
+export function createGatehouse(options: GatehouseOptions): Gatehouse {
+  const base = new URL(options.baseUrl);
+  const origins = new Set([base.origin, ...(options.services ?? []).map((s) => new URL(s).origin)]);
+  if (typeof location !== "undefined") origins.add(location.origin);
+  const trimmed = options.baseUrl.replace(/\/$/, "");
+  const send = options.fetch ?? ((request: Request) => fetch(request));
+  const tabs = new Tabs<Grant>(trimmed + (options.basePath ?? "/auth"));
+  let token: { value: string; until: number } | undefined;
+  let refreshing: Promise<void> | undefined;
+
+  const settings = {
+    baseUrl: options.baseUrl,
+    credentials: "include" as const,
+    Request: class extends Request {
+      constructor(input: RequestInfo | URL, init?: RequestInit) {
+        const moved = typeof input === "string" && options.basePath !== undefined;
+        super(moved ? input.replace(`${trimmed}/auth/`, `${trimmed}${options.basePath}/`) : input, init);
+      }
+    },
+  };
+  // A request that hangs would hold the lock, and every other tab with it.
+  const plain = createClient<paths>({
+    ...settings,
+    fetch: (request) => send(new Request(request, { signal: AbortSignal.timeout(30_000) })),
+  });
+
+  function adopt(grant: Grant) {
+    // A little early, so that the token does not expire on its way.
+    token = { value: grant.access_token, until: Date.now() + Math.max(grant.expires_in - 5, 1) * 1000 };
+  }
+
+  function forget() {
+    token = undefined;
+    options.onSignedOut?.();
+  }
+
+  tabs.onMessage = (grant) => (grant ? adopt(grant) : forget());
+
+  /** Takes what the server granted, or throws why it did not. */
+  function accept(result: { data?: Grant; error?: unknown; response: Response }): Grant {
+    if (result.data === undefined) throw responseError(result.error, result.response);
+    adopt(result.data);
+    tabs.granted(result.data, result.data.CSRF_token);
+    return result.data;
+  }
+
+  /** Forgets the session if the error says that it is over. */
+  function endIfSignedOut(error: unknown) {
+    if (!(error instanceof GatehouseError && error.signedOut)) return;
+    forget();
+    tabs.ended();
+  }
+
+  const csrf = () => (tabs.csrf === undefined ? {} : { CSRF_token: tabs.csrf });
+
+  /** Refreshes, unless another tab has done so since this one got its token. */
+  async function refreshAlone(known: number) {
+    if (await tabs.caughtUp(known)) return;
+    try {
+      accept(await plain.POST("/auth/refresh/", { body: csrf() }));
+    } catch (error) {
+      endIfSignedOut(error);
+      throw error;
+    }
+  }
+
+  function refresh(): Promise<void> {
+    const known = tabs.known;
+    refreshing ??= tabs.exclusively(() => refreshAlone(known)).finally(() => (refreshing = undefined));
+    return refreshing;
+  }
+
+  async function authorized(input: RequestInfo | URL, init?: RequestInit): Promise<Response> {
+    const request = new Request(input, init);
+    if (!origins.has(new URL(request.url).origin)) {
+      throw new TypeError(`the access token is not meant for ${new URL(request.url).origin}; see the option services`);
+    }
+    if (token === undefined || Date.now() >= token.until) await refresh();
+    const again = request.clone(); // a body can be sent once only
+    const used = token?.value;
+    const response = await send(withToken(request, used));
+    if (response.status !== 401) return response;
+    if (token?.value === used) await refresh();
+    await response.body?.cancel();
+    return send(withToken(again, token?.value));
+  }
+
+  return {
+    // A sign-in waits for a refresh under way, whose cookies would replace its own.
+    signIn: (body) => tabs.exclusively(async () => accept(await plain.POST("/auth/sign-in/", { body }))),
+    exchange: (body) => tabs.exclusively(async () => accept(await plain.POST("/auth/social-exchange/", { body }))),
+    refresh,
+    logoff: () =>
+      tabs.exclusively(async () => {
+        const { error, response } = await plain.POST("/auth/logoff/", { body: csrf() });
+        const failure = response.ok ? undefined : responseError(error, response);
+        if (failure !== undefined && !failure.signedOut) throw failure;
+        forget();
+        tabs.ended();
+      }),
+    async verify(presented) {
+      const { error, response } = await plain.POST("/auth/verify/", { body: { token: presented } });
+      if (response.ok) return true;
+      const failure = responseError(error, response);
+      if (failure.code === "token_not_valid") return false;
+      throw failure;
+    },
+    fetch: authorized,
+    get accessToken() {
+      return token !== undefined && Date.now() < token.until ? token.value : undefined;
+    },
+    api: createClient<paths>({ ...settings, fetch: authorized }),
+  };
+}
+
+function withToken(request: Request, token: string | undefined): Request {
+  if (token !== undefined) request.headers.set("Authorization", `Bearer ${token}`);
+  return request;
+}

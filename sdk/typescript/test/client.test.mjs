@@ -1,0 +1,242 @@
+import assert from "node:assert/strict";
+import { beforeEach, test } from "node:test";
+import { createGatehouse, GatehouseError } from "../dist/index.js";
+
+let count = 0;
+
+/** A storage as browsers have it, shared by every client of a test. */
+function storage() {
+  const items = new Map();
+  return {
+    getItem: (key) => items.get(key) ?? null,
+    setItem: (key, value) => void items.set(key, value),
+    removeItem: (key) => void items.delete(key),
+    keys: () => [...items.keys()],
+    values: () => [...items.values()],
+  };
+}
+
+/** Answers requests by path, and keeps what came. */
+function server(routes = {}) {
+  const requests = [];
+  let tokens = 0;
+  const grant = () => {
+    tokens++;
+    return json(200, {
+      access_token: `access-${tokens}`, token_type: "Bearer", expires_in: 300, expires: 0,
+      refresh_expires_in: 1, session_expires_in: 1, CSRF_token: `csrf-${tokens}`,
+    });
+  };
+  const all = { "/auth/sign-in/": grant, "/auth/social-exchange/": grant, "/auth/refresh/": grant, "/auth/logoff/": () => json(200, {}), ...routes };
+  const fetch = async (request) => {
+    const { pathname } = new URL(request.url);
+    requests.push({ path: pathname, authorization: request.headers.get("Authorization"), credentials: request.credentials, body: await request.text() });
+    return all[pathname](requests.at(-1), grant);
+  };
+  return { fetch, requests, to: (path) => requests.filter((r) => r.path === path) };
+}
+
+const json = (status, body, headers = {}) =>
+  new Response(JSON.stringify(body), {
+    status,
+    headers: { "Content-Type": status < 400 ? "application/json" : "application/problem+json", ...headers },
+  });
+
+const problem = (status, code, headers) =>
+  json(status, { type: `urn:gatehouse:problem:${code}`, title: code, status, detail: code, code, retryable: status === 503 }, headers);
+
+/** A client of its own origin, so that tests do not meet in the lock or the channel. */
+function client(fetch, options = {}) {
+  return createGatehouse({ baseUrl: `http://auth-${count}.test`, services: ["http://orders.test"], fetch, ...options });
+}
+
+const credentials = { username: "alice", password: "correct horse battery" };
+
+beforeEach(() => {
+  count++;
+  Object.defineProperty(globalThis, "localStorage", { value: storage(), configurable: true });
+});
+
+test("a sign-in gives an access token, which no storage ever holds", async () => {
+  const s = server();
+  const gatehouse = client(s.fetch);
+  assert.equal(gatehouse.accessToken, undefined);
+  await gatehouse.signIn(credentials);
+  assert.equal(gatehouse.accessToken, "access-1");
+  assert.deepEqual(JSON.parse(s.requests[0].body), credentials);
+  assert.equal(s.requests[0].credentials, "include");
+  assert.ok(localStorage.values().every((v) => !v.includes("access")));
+});
+
+test("an exchange opens a session with an identity provider's tokens", async () => {
+  const s = server();
+  const gatehouse = client(s.fetch);
+  await gatehouse.exchange({ id_token: "i", access_token: "a" });
+  assert.equal(s.requests[0].path, "/auth/social-exchange/");
+  assert.equal(gatehouse.accessToken, "access-1");
+});
+
+test("a refresh sends the CSRF token of the last grant, also after a reload", async () => {
+  const s = server();
+  await client(s.fetch).signIn(credentials);
+  await client(s.fetch).refresh();
+  assert.deepEqual(JSON.parse(s.requests[1].body), { CSRF_token: "csrf-1" });
+});
+
+test("the base path can be another", async () => {
+  const s = server({ "/login/sign-in/": (_, grant) => grant() });
+  await client(s.fetch, { basePath: "/login" }).signIn(credentials);
+  assert.equal(s.requests[0].path, "/login/sign-in/");
+});
+
+test("twenty requests that meet a 401 at once cause one refresh and are all repeated", async () => {
+  const s = server({ "/me": (r) => (r.authorization === "Bearer access-2" ? json(200, {}) : problem(401, "token_not_valid")) });
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  const answers = await Promise.all(Array.from({ length: 20 }, () => gatehouse.fetch("http://orders.test/me")));
+  assert.ok(answers.every((a) => a.status === 200));
+  assert.equal(s.to("/auth/refresh/").length, 1);
+});
+
+test("a repeated request has its body again", async () => {
+  const s = server({ "/buy": (r) => (r.authorization === "Bearer access-2" ? json(200, {}) : problem(401, "token_not_valid")) });
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  await gatehouse.fetch("http://orders.test/buy", { method: "POST", body: "three" });
+  assert.deepEqual(s.to("/buy").map((r) => r.body), ["three", "three"]);
+});
+
+test("a service that goes on saying 401 is asked twice, not for ever", async () => {
+  const s = server({ "/me": () => problem(401, "token_not_valid") });
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  assert.equal((await gatehouse.fetch("http://orders.test/me")).status, 401);
+  assert.equal(s.to("/me").length, 2);
+  assert.equal(gatehouse.accessToken, "access-2");
+});
+
+test("after a reload the first request refreshes before it is sent", async () => {
+  const s = server({ "/me": () => json(200, {}) });
+  const gatehouse = client(s.fetch);
+  await gatehouse.fetch("http://orders.test/me");
+  assert.deepEqual(s.requests.map((r) => [r.path, r.authorization]), [["/auth/refresh/", null], ["/me", "Bearer access-1"]]);
+});
+
+test("the access token goes to no origin that was not named", async () => {
+  const s = server();
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  await assert.rejects(gatehouse.fetch("http://elsewhere.test/"), /not meant for http:\/\/elsewhere.test/);
+  assert.equal(s.requests.length, 1);
+});
+
+for (const [what, answer] of [
+  ["an unavailable store", () => problem(503, "store_unavailable", { "Retry-After": "7" })],
+  ["a proxy's error page", () => new Response("<h1>Bad gateway</h1>", { status: 502 })],
+  ["a missing CSRF token", () => problem(403, "csrf_failed")],
+  ["a 401 of somebody else", () => new Response("", { status: 401 })],
+  ["a broken connection", () => { throw new TypeError("fetch failed"); }],
+]) {
+  test(`${what} is not taken for the end of the session`, async () => {
+    let ended = 0;
+    const s = server({ "/auth/refresh/": answer });
+    const gatehouse = client(s.fetch, { onSignedOut: () => ended++ });
+    await gatehouse.signIn(credentials);
+    await assert.rejects(gatehouse.refresh(), (e) => !(e instanceof GatehouseError && e.signedOut));
+    assert.equal(gatehouse.accessToken, "access-1");
+    assert.equal(ended, 0);
+    assert.equal(localStorage.keys().length, 2, "the CSRF token is kept");
+  });
+}
+
+test("an unavailable server says when to come back", async () => {
+  const s = server({ "/auth/refresh/": () => problem(503, "store_unavailable", { "Retry-After": "7" }) });
+  await assert.rejects(client(s.fetch).refresh(), { status: 503, code: "store_unavailable", retryable: true, retryAfter: 7 });
+});
+
+test("token_not_valid at a refresh ends the session and clears the state", async () => {
+  let ended = 0;
+  const s = server({ "/auth/refresh/": () => problem(401, "token_not_valid") });
+  const gatehouse = client(s.fetch, { onSignedOut: () => ended++ });
+  await gatehouse.signIn(credentials);
+  await assert.rejects(gatehouse.refresh(), { signedOut: true });
+  assert.equal(gatehouse.accessToken, undefined);
+  assert.equal(ended, 1);
+  assert.ok(localStorage.keys().every((k) => !k.endsWith("csrf")));
+});
+
+test("a wrong password does not end a session that is there", async () => {
+  let ended = 0;
+  const s = server({ "/auth/sign-in/": () => problem(401, "no_active_account") });
+  const gatehouse = client(s.fetch, { onSignedOut: () => ended++ });
+  await gatehouse.refresh();
+  await assert.rejects(gatehouse.signIn(credentials), { code: "no_active_account", signedOut: false });
+  assert.equal(gatehouse.accessToken, "access-1");
+  assert.equal(ended, 0);
+});
+
+test("a logoff clears the state, also when the session was over before", async () => {
+  for (const answer of [() => json(200, {}), () => problem(401, "token_not_valid")]) {
+    const s = server({ "/auth/logoff/": answer });
+    const gatehouse = client(s.fetch);
+    await gatehouse.signIn(credentials);
+    await gatehouse.logoff();
+    assert.equal(gatehouse.accessToken, undefined);
+  }
+});
+
+test("a logoff that the server could not do is not passed off as done", async () => {
+  const s = server({ "/auth/logoff/": () => problem(503, "store_unavailable") });
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  await assert.rejects(gatehouse.logoff(), { retryable: true });
+  assert.equal(gatehouse.accessToken, "access-1");
+});
+
+test("verify says yes, no, or that it does not know", async () => {
+  let answer = () => json(200, {});
+  const gatehouse = client(server({ "/auth/verify/": () => answer() }).fetch);
+  assert.equal(await gatehouse.verify("t"), true);
+  answer = () => problem(401, "token_not_valid");
+  assert.equal(await gatehouse.verify("t"), false);
+  answer = () => problem(500, "internal_error");
+  await assert.rejects(gatehouse.verify("t"), { status: 500 });
+});
+
+test("three tabs that refresh at once send one request, and each has the new token", async () => {
+  const s = server();
+  const tabs = [client(s.fetch), client(s.fetch), client(s.fetch)];
+  await Promise.all(tabs.map((t) => t.refresh()));
+  assert.equal(s.to("/auth/refresh/").length, 1);
+  assert.deepEqual(tabs.map((t) => t.accessToken), ["access-1", "access-1", "access-1"]);
+});
+
+test("a tab that hears nothing of a sibling's grant refreshes by itself", async () => {
+  const s = server();
+  const gatehouse = client(s.fetch);
+  // The sibling has counted its grant, and was closed before its message left.
+  localStorage.setItem(`http://auth-${count}.test/auth epoch`, "9");
+  await gatehouse.refresh();
+  assert.equal(s.to("/auth/refresh/").length, 1);
+  assert.equal(localStorage.getItem(`http://auth-${count}.test/auth epoch`), "10");
+});
+
+test("a logoff in one tab is one in all", async () => {
+  const s = server();
+  const told = Promise.withResolvers();
+  const [first, second] = [client(s.fetch), client(s.fetch, { onSignedOut: () => told.resolve() })];
+  await first.signIn(credentials);
+  await second.refresh();
+  await first.logoff();
+  await told.promise;
+  assert.equal(second.accessToken, undefined);
+});
+
+test("where the browser forbids the storage, the client works without", async () => {
+  Object.defineProperty(globalThis, "localStorage", { get() { throw new Error("denied"); }, configurable: true });
+  const s = server();
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  await gatehouse.refresh();
+  assert.deepEqual(JSON.parse(s.requests[1].body), { CSRF_token: "csrf-1" });
+});
