@@ -1,0 +1,150 @@
+package config
+
+import (
+	"net/netip"
+	"time"
+)
+
+// Config is every setting of the program. The yaml tags are the names that the
+// file, the environment and the documentation share; the doc tags are the
+// documentation.
+type Config struct {
+	Listen          string         `yaml:"listen" doc:"Address to listen on."`
+	DatabaseURL     string         `yaml:"database_url" secret:"file" doc:"Where the data is: sqlite:PATH, postgres://... or a libpq string (key=value)."`
+	Secret          string         `yaml:"secret" secret:"file" doc:"The root of all keys, at least 32 bytes: openssl rand -base64 48. Django's SECRET_KEY when taking over. Required."`
+	SecretFallbacks []string       `yaml:"secret_fallbacks" secret:"file" doc:"Former secrets: they verify and open, and make nothing new."`
+	Issuer          string         `yaml:"issuer" doc:"The iss of access tokens: the URL by which clients know this service."`
+	BasePath        string         `yaml:"base_path" doc:"Where the operations stand."`
+	Tokens          Tokens         `yaml:"tokens"`
+	Sessions        Sessions       `yaml:"sessions"`
+	Cookies         Cookies        `yaml:"cookies"`
+	CSRF            string         `yaml:"csrf" doc:"token: refresh and logoff need the CSRF token. origin: a browser's Origin or Sec-Fetch-Site is enough."`
+	Claims          []Claim        `yaml:"claims" doc:"Custom claims of access tokens, a list of {name, attribute}."`
+	UserFields      []string       `yaml:"user_fields" doc:"Members of user in the answers; empty: no user."`
+	IDPs            []IDP          `yaml:"idps" doc:"Identity providers, a list; see docs/cognito.md."`
+	CORS            CORS           `yaml:"cors"`
+	MetricsListen   string         `yaml:"metrics_listen" doc:"Address of the metrics listener; empty: off."`
+	TrustedProxies  []netip.Prefix `yaml:"trusted_proxies" doc:"Networks (CIDR) of the proxies whose X-Forwarded-For is believed."`
+	Passwords       Passwords      `yaml:"passwords"`
+	Throttle        Throttle       `yaml:"throttle"`
+	Server          Server         `yaml:"server"`
+	Database        Database       `yaml:"database"`
+	Log             Log            `yaml:"log"`
+}
+
+// Tokens says how tokens are made.
+type Tokens struct {
+	Algorithm       string        `yaml:"algorithm" doc:"Of access tokens: ES256, RS256, EdDSA, or HS256 with the secret as the key."`
+	AccessLifetime  time.Duration `yaml:"access_lifetime" doc:"Of an access token."`
+	RefreshLifetime time.Duration `yaml:"refresh_lifetime" doc:"Of a refresh token: how long a session may lie idle."`
+	SessionLifetime time.Duration `yaml:"session_lifetime" doc:"Of a session, whatever happens."`
+	Audience        []string      `yaml:"audience" doc:"The aud of access tokens; empty: none."`
+	Leeway          time.Duration `yaml:"leeway" doc:"How far the clocks of replicas and identity providers may differ."`
+	UserIDClaim     string        `yaml:"user_id_claim" doc:"The claim with the user's id."`
+	UserIDType      string        `yaml:"user_id_type" doc:"string, or number: an id that is a whole number becomes a JSON number."`
+}
+
+// Sessions says what a session forgives.
+type Sessions struct {
+	Grace       time.Duration `yaml:"grace" doc:"How long after a rotation the former refresh token gets the same successor."`
+	LateRetries int           `yaml:"late_retries" doc:"How often in a session's life it gets it later than that."`
+}
+
+// Cookies says how the cookies look.
+type Cookies struct {
+	RefreshName string `yaml:"refresh_name" doc:"Name of the cookie with the refresh token."`
+	CSRFName    string `yaml:"csrf_name" doc:"Name of the cookie with the CSRF token."`
+	Path        string `yaml:"path" doc:"Path of the cookies; empty: base_path."`
+	Salt        string `yaml:"salt" doc:"COOKIE_SALT of django-rest-microservice."`
+	Secure      bool   `yaml:"secure" doc:"Send the cookies over https alone; browsers take http://localhost for that."`
+	SameSite    string `yaml:"same_site" doc:"strict, lax or none."`
+	Domain      string `yaml:"domain" doc:"Domain of the cookies; empty: the host alone."`
+	Profile     string `yaml:"profile" doc:"seed: the names and the path above. hardened: __Host- before the names, path /."`
+}
+
+// Claim is one custom claim.
+type Claim struct {
+	Name      string `yaml:"name" doc:"Of the claim."`
+	Attribute string `yaml:"attribute" doc:"A column of the user, or a path into attributes."`
+}
+
+// IDP is one identity provider.
+type IDP struct {
+	Name              string   `yaml:"name" doc:"Names it in sessions and logs."`
+	Type              string   `yaml:"type" doc:"cognito."`
+	Region            string   `yaml:"region" doc:"Of the user pool."`
+	UserPool          string   `yaml:"user_pool" doc:"Id of the user pool."`
+	ClientIDs         []string `yaml:"client_ids" doc:"App clients whose tokens are taken."`
+	HostedUI          string   `yaml:"hosted_ui" doc:"URL of the hosted UI."`
+	Issuer            string   `yaml:"issuer" doc:"Instead of region and pool: the issuer of an emulator."`
+	JWKSURL           string   `yaml:"jwks_url" doc:"Instead of the pool's: where the keys are."`
+	UserIDFromSubject bool     `yaml:"user_id_from_subject" doc:"New users take the subject as their id."`
+	UnverifiedEmail   string   `yaml:"unverified_email" doc:"refuse (the default), or accept: an address that nobody vouches for does not stop a sign-in, and stays unverified."`
+}
+
+// CORS says which pages may use the service from another origin.
+type CORS struct {
+	Origins []string `yaml:"origins" doc:"Origins of those pages, exactly; they may send the cookies."`
+}
+
+// Passwords is the cost of hashing.
+type Passwords struct {
+	Memory        uint32 `yaml:"memory" doc:"Of one argon2id hash, in KiB."`
+	Time          uint32 `yaml:"time" doc:"Passes of argon2id."`
+	Threads       uint8  `yaml:"threads" doc:"Lanes of argon2id."`
+	MaxConcurrent int    `yaml:"max_concurrent" doc:"Hashes at once; 0: one for each core."`
+	MaxQueue      int    `yaml:"max_queue" doc:"Hashes that may wait; beyond it sign-ins get 503."`
+}
+
+// Throttle bounds failed sign-ins.
+type Throttle struct {
+	Window               time.Duration `yaml:"window" doc:"In which failed sign-ins are counted."`
+	PerAccountAndNetwork int           `yaml:"per_account_and_network" doc:"Failed sign-ins of one account from one network (/24, /64)."`
+	PerNetwork           int           `yaml:"per_network" doc:"Failed sign-ins from one network."`
+	PerAccount           int           `yaml:"per_account" doc:"Failed sign-ins of one account; binds networks alone that it never signed in from."`
+}
+
+// Server bounds what a connection may take.
+type Server struct {
+	ReadTimeout     time.Duration `yaml:"read_timeout" doc:"For a whole request."`
+	WriteTimeout    time.Duration `yaml:"write_timeout" doc:"For a whole answer."`
+	IdleTimeout     time.Duration `yaml:"idle_timeout" doc:"For a connection without a request."`
+	MaxBody         int64         `yaml:"max_body" doc:"Of a request, in bytes."`
+	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"For the requests in flight when the server stops."`
+}
+
+// Database is how the database is used.
+type Database struct {
+	MaxConnections   int           `yaml:"max_connections" doc:"Of this process, to Postgres."`
+	StatementTimeout time.Duration `yaml:"statement_timeout" doc:"For one statement, in Postgres."`
+}
+
+// Log is how much is logged, and how.
+type Log struct {
+	Level  string `yaml:"level" doc:"debug, info, warn or error."`
+	Format string `yaml:"format" doc:"json or text."`
+}
+
+// Default returns the settings that hold where nothing else is said.
+func Default() Config {
+	return Config{
+		Listen: "127.0.0.1:8080", DatabaseURL: "sqlite:gatehouse.db", Issuer: "http://localhost:8080", BasePath: "/auth",
+		Tokens: Tokens{
+			Algorithm: "ES256", AccessLifetime: 5 * time.Minute, RefreshLifetime: 24 * time.Hour, SessionLifetime: 720 * time.Hour,
+			Leeway: 30 * time.Second, UserIDClaim: "user_id", UserIDType: "string",
+		},
+		Sessions: Sessions{Grace: 30 * time.Second, LateRetries: 1},
+		Cookies: Cookies{
+			RefreshName: "refresh_cookie", CSRFName: "CSRF_token", Salt: "extra", Secure: true, SameSite: "strict", Profile: "seed",
+		},
+		CSRF:      "token",
+		Passwords: Passwords{Memory: 19456, Time: 2, Threads: 1, MaxQueue: 64},
+		Throttle:  Throttle{Window: 15 * time.Minute, PerAccountAndNetwork: 10, PerNetwork: 100, PerAccount: 100},
+		Server: Server{
+			ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+			MaxBody: 64 << 10, ShutdownTimeout: 20 * time.Second,
+		},
+		Database: Database{MaxConnections: 16, StatementTimeout: 5 * time.Second},
+		Log:      Log{Level: "info", Format: "json"},
+	}
+}

@@ -1,0 +1,48 @@
+package config
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strings"
+)
+
+// EnsureDevelopmentSecret returns the secret that is kept beside an embedded
+// database, and makes it where there is none: it is for trying things out. The
+// file is readable by its owner alone; one that others can read is refused.
+func EnsureDevelopmentSecret(databasePath string) (secret string, created bool, err error) {
+	path := databasePath + ".secret"
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return makeSecret(path)
+	}
+	if err != nil {
+		return "", false, fmt.Errorf("config: the development secret: %w", err)
+	}
+	if info.Mode().Perm()&0o077 != 0 {
+		return "", false, fmt.Errorf("config: %s can be read by others; chmod 600 it, or take it away to get a new one", path)
+	}
+	raw, err := os.ReadFile(path)
+	if err != nil {
+		return "", false, fmt.Errorf("config: the development secret: %w", err)
+	}
+	return strings.TrimSpace(string(raw)), false, nil
+}
+
+func makeSecret(path string) (secret string, created bool, err error) {
+	random := make([]byte, 48)
+	_, _ = rand.Read(random) // it never fails
+	secret = base64.StdEncoding.EncodeToString(random)
+	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	if err != nil {
+		return "", false, fmt.Errorf("config: making the development secret: %w", err)
+	}
+	_, err = f.WriteString(secret + "\n")
+	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
+		return "", false, fmt.Errorf("config: making the development secret: %w", err)
+	}
+	return secret, true, nil
+}

@@ -1,0 +1,164 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+)
+
+// minSecret is how many bytes a secret has at least.
+const minSecret = 32
+
+// reservedClaims are the names that the token service writes itself.
+var reservedClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type"}
+
+// userFields are the members that `user` in the answers can have.
+var userFields = []string{
+	"id", "username", "email", "email_verified", "first_name", "last_name", "is_active", "is_staff", "is_superuser",
+	"date_joined", "last_login", "attributes",
+}
+
+// Validate checks what a running server needs, and reports every mistake. A
+// setting that protects something is never silently off.
+func (c Config) Validate() error {
+	var k checker
+	k.secrets(c)
+	k.service(c)
+	k.tokens(c)
+	k.cookies(c)
+	k.claims(c)
+	k.idps(c)
+	k.limits(c)
+	return errors.Join(k.errs...)
+}
+
+// checker collects the mistakes.
+type checker struct{ errs []error }
+
+func (k *checker) demand(ok bool, format string, args ...any) {
+	if !ok {
+		k.errs = append(k.errs, fmt.Errorf("config: "+format, args...))
+	}
+}
+
+func (k *checker) oneOf(key, value string, allowed ...string) {
+	k.demand(slices.Contains(allowed, value), "%s must be one of %s", key, strings.Join(allowed, ", "))
+}
+
+func (k *checker) secrets(c Config) {
+	k.demand(c.Secret != "", "secret is required; make one with: openssl rand -base64 48")
+	k.demand(c.Secret == "" || len(c.Secret) >= minSecret, "secret must have at least %d bytes", minSecret)
+	for i, s := range c.SecretFallbacks {
+		k.demand(len(s) >= minSecret, "secret_fallbacks[%d] must have at least %d bytes", i, minSecret)
+	}
+}
+
+func (k *checker) service(c Config) {
+	_, _, err := net.SplitHostPort(c.Listen)
+	k.demand(err == nil, "listen must be an address like 127.0.0.1:8080")
+	if c.MetricsListen != "" {
+		_, _, err := net.SplitHostPort(c.MetricsListen)
+		k.demand(err == nil, "metrics_listen must be an address like 127.0.0.1:9090, or empty")
+	}
+	k.url("issuer", c.Issuer)
+	k.demand(strings.HasPrefix(c.BasePath, "/") && len(c.BasePath) > 1 && !strings.HasSuffix(c.BasePath, "/") && !strings.ContainsAny(c.BasePath, "{}?# "),
+		"base_path must begin with a slash, end without one, and be more than that")
+	k.demand(c.DatabaseURL != "", "database_url is required")
+	k.oneOf("csrf", c.CSRF, "token", "origin")
+	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
+	k.oneOf("log.format", c.Log.Format, "json", "text")
+	for _, origin := range c.CORS.Origins {
+		u, err := url.Parse(origin)
+		k.demand(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && origin == u.Scheme+"://"+u.Host,
+			"cors.origins: %q is not an origin like https://app.example.com", origin)
+	}
+}
+
+// url demands an absolute URL, and https anywhere but on this machine.
+func (k *checker) url(key, value string) {
+	u, err := url.Parse(value)
+	ok := err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http")
+	k.demand(ok, "%s must be a URL like https://auth.example.com", key)
+	if ok && u.Scheme == "http" {
+		ip := net.ParseIP(u.Hostname())
+		k.demand(u.Hostname() == "localhost" || ip != nil && ip.IsLoopback(), "%s must be https, but on a loopback address", key)
+	}
+}
+
+func (k *checker) tokens(c Config) {
+	t := c.Tokens
+	k.oneOf("tokens.algorithm", t.Algorithm, "ES256", "RS256", "EdDSA", "HS256")
+	k.oneOf("tokens.user_id_type", t.UserIDType, "string", "number")
+	k.demand(t.UserIDClaim != "" && !slices.ContainsFunc(reservedClaims[2:], func(r string) bool { return strings.EqualFold(r, t.UserIDClaim) }) &&
+		!strings.EqualFold(t.UserIDClaim, "iss"), "tokens.user_id_claim must be a name that no other claim has")
+	k.demand(t.AccessLifetime >= time.Second, "tokens.access_lifetime must be at least a second")
+	k.demand(t.RefreshLifetime >= t.AccessLifetime, "tokens.refresh_lifetime must not be shorter than tokens.access_lifetime")
+	k.demand(t.SessionLifetime >= t.RefreshLifetime, "tokens.session_lifetime must not be shorter than tokens.refresh_lifetime")
+	k.demand(t.Leeway >= 0 && t.Leeway <= 2*time.Minute, "tokens.leeway must be between 0s and 2m")
+	k.demand(!slices.Contains(t.Audience, ""), "tokens.audience must not have an empty member")
+	k.demand(c.Sessions.Grace >= 0 && c.Sessions.Grace <= 10*time.Minute, "sessions.grace must be between 0s and 10m")
+	k.demand(c.Sessions.LateRetries >= 0 && c.Sessions.LateRetries <= 10, "sessions.late_retries must be between 0 and 10")
+}
+
+func (k *checker) cookies(c Config) {
+	o := c.Cookies
+	k.demand(o.RefreshName != "" && o.CSRFName != "" && o.RefreshName != o.CSRFName, "cookies.refresh_name and cookies.csrf_name must be two names")
+	k.oneOf("cookies.same_site", o.SameSite, "strict", "lax", "none")
+	k.oneOf("cookies.profile", o.Profile, "seed", "hardened")
+	k.demand(o.Path == "" || strings.HasPrefix(o.Path, "/"), "cookies.path must begin with a slash, or be empty")
+	k.demand(o.SameSite != "none" || o.Secure, "cookies.same_site none needs cookies.secure")
+	if o.Profile == "hardened" {
+		k.demand(o.Secure && o.Domain == "" && (o.Path == "" || o.Path == "/"), "cookies.profile hardened needs cookies.secure, no cookies.domain and no cookies.path")
+	}
+}
+
+func (k *checker) claims(c Config) {
+	seen := map[string]bool{}
+	for i, claim := range c.Claims {
+		folded := strings.ToLower(claim.Name)
+		k.demand(claim.Name != "" && claim.Attribute != "", "claims[%d] needs a name and an attribute", i)
+		k.demand(!slices.Contains(reservedClaims, folded) && !strings.EqualFold(claim.Name, c.Tokens.UserIDClaim), "claims[%d]: the name %q is reserved", i, claim.Name)
+		k.demand(!seen[folded], "claims[%d]: the name %q is given twice", i, claim.Name)
+		seen[folded] = true
+	}
+	for _, field := range c.UserFields {
+		k.demand(slices.Contains(userFields, field), "user_fields: there is no %q%s", field, suggestion(field, userFields))
+	}
+}
+
+func (k *checker) idps(c Config) {
+	seen := map[string]bool{}
+	for i, p := range c.IDPs {
+		key := fmt.Sprintf("idps[%d]", i)
+		k.demand(p.Name != "" && p.Name != "password" && !seen[p.Name], "%s.name must be a name of its own", key)
+		seen[p.Name] = true
+		k.oneOf(key+".type", p.Type, "cognito")
+		k.demand(len(p.ClientIDs) > 0 && !slices.Contains(p.ClientIDs, ""), "%s.client_ids must name the app clients", key)
+		k.demand(p.Region != "" && p.UserPool != "" || p.Issuer != "" && p.JWKSURL != "",
+			"%s needs region and user_pool, or issuer and jwks_url", key)
+		for name, value := range map[string]string{"issuer": p.Issuer, "jwks_url": p.JWKSURL, "hosted_ui": p.HostedUI} {
+			if value != "" {
+				k.url(key+"."+name, value)
+			}
+		}
+		if p.UnverifiedEmail != "" {
+			k.oneOf(key+".unverified_email", p.UnverifiedEmail, "refuse", "accept")
+		}
+	}
+}
+
+func (k *checker) limits(c Config) {
+	p, t, s, d := c.Passwords, c.Throttle, c.Server, c.Database
+	k.demand(p.Time >= 1 && p.Threads >= 1 && p.Memory >= 8*uint32(p.Threads) && p.Memory <= 1<<20,
+		"passwords: memory (KiB) must be at least 8 for each thread and at most 1048576, time and threads at least 1")
+	k.demand(p.MaxConcurrent >= 0 && p.MaxQueue >= 0, "passwords: max_concurrent and max_queue can't be negative")
+	k.demand(t.Window >= time.Second && t.PerAccountAndNetwork >= 1 && t.PerNetwork >= 1 && t.PerAccount >= 1,
+		"throttle: the window must be at least 1s and every limit at least 1")
+	k.demand(s.ReadTimeout > 0 && s.WriteTimeout > 0 && s.IdleTimeout > 0 && s.ShutdownTimeout > 0, "server: every timeout must be positive")
+	k.demand(s.MaxBody >= 1<<10 && s.MaxBody <= 1<<20, "server.max_body must be between 1024 and 1048576 bytes")
+	k.demand(d.MaxConnections >= 1 && d.StatementTimeout > 0, "database: max_connections and statement_timeout must be positive")
+}
