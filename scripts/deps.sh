@@ -37,6 +37,8 @@ find_missing() {
 	need "python3-jwt python3-cryptography" have_python jwt,cryptography
 	need gunicorn test -x /usr/bin/gunicorn
 	need podman have podman
+	need containernetworking-plugins test -x /usr/lib/cni/portmap
+	need iptables have iptables
 	need runc have runc
 	need mmdebstrap have mmdebstrap
 }
