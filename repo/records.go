@@ -44,6 +44,7 @@ type Session struct {
 	IdleExpiresAt time.Time // when the current refresh token expires; never after ExpiresAt
 	ExpiresAt     time.Time // the absolute end
 	LateRetries   int       // how many late retries were forgiven so far
+	ForgivenAt    time.Time // when the last of them was; zero: none
 	Method        string    // "password" or the name of the identity provider
 	Issuer        string    // of the identity that signed in; empty for a password
 	Subject       string
@@ -90,4 +91,10 @@ type AuditEvent struct {
 	IP        string
 	UserAgent string
 	Details   json.RawMessage // a JSON object, never a secret; empty means {}
+}
+
+// Swept is what one step of a sweep did.
+type Swept struct {
+	Removed int
+	Next    string // the id after which the next step goes on; empty: this one came to the end
 }

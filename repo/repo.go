@@ -95,10 +95,11 @@ type SessionEnds interface {
 	// RevokeUserSessions ends all sessions of the user but keepSession ("" keeps none), records the event,
 	// and returns how many it ended.
 	RevokeUserSessions(ctx context.Context, userID, keepSession, reason string, e AuditEvent) (int, error)
-	// SweepSessions deletes up to limit sessions whose end (idle, absolute or revoked) came before the given time,
-	// and SweepExchanges up to limit exchanges that expired before it. They return how many.
-	// Rows that another sweep holds are passed over, never waited for.
-	SweepSessions(ctx context.Context, before time.Time, limit int) (int, error)
+	// SweepSessions looks at the next limit sessions in the order of their ids, those after the given id ("" for the
+	// first), and deletes those whose end (idle, absolute or revoked) came before the given time. Rows that another
+	// one holds are passed over, never waited for.
+	SweepSessions(ctx context.Context, before time.Time, after string, limit int) (Swept, error)
+	// SweepExchanges deletes up to limit exchanges that expired before the given time, and returns how many.
 	SweepExchanges(ctx context.Context, before time.Time, limit int) (int, error)
 }
 

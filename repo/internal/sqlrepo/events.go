@@ -1,0 +1,71 @@
+package sqlrepo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/jmoiron/sqlx"
+)
+
+const (
+	insertEvent  = `INSERT INTO audit_events (` + eventColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8)`
+	selectEvents = `SELECT ` + eventColumns + ` FROM audit_events WHERE $1 = '' OR user_id = $1 ORDER BY id DESC LIMIT $2`
+)
+
+// RecordEvent stores an event.
+func (s *Store) RecordEvent(ctx context.Context, e repo.AuditEvent) error {
+	_, err := s.change(ctx, insertEvent, eventArgs(e)...)
+	return s.fail(ctx, "recording an event", err)
+}
+
+// ListEvents lists events, the newest first.
+func (s *Store) ListEvents(ctx context.Context, userID string, limit int) ([]repo.AuditEvent, error) {
+	var rows []eventRow
+	if err := s.list(ctx, &rows, selectEvents, userID, limit); err != nil {
+		return nil, s.fail(ctx, "listing events", err)
+	}
+	events := make([]repo.AuditEvent, 0, len(rows))
+	for _, row := range rows {
+		events = append(events, row.record())
+	}
+	return events, nil
+}
+
+// errNone says that a change found nothing to change.
+var errNone = errors.New("sqlrepo: nothing to change")
+
+// withEvent makes a change and records its event in one transaction, and
+// returns how many rows it changed. errNone where it was none; then nothing is
+// recorded.
+func (s *Store) withEvent(ctx context.Context, e repo.AuditEvent, text string, args ...any) (n int64, err error) {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if n, err = changeIn(ctx, tx, text, args...); err != nil {
+			return err
+		}
+		if n == 0 {
+			return errNone
+		}
+		_, err = changeIn(ctx, tx, insertEvent, eventArgs(e)...)
+		return err
+	})
+	return n, err
+}
+
+// unlessNone drops errNone.
+func unlessNone(err error) error {
+	if errors.Is(err, errNone) {
+		return nil
+	}
+	return err
+}
+
+// staleIfNone makes ErrStale of whatever says that nothing was changed: no error
+// at all, errNone, or a RETURNING without rows.
+func staleIfNone(err error) error {
+	if err == nil || errors.Is(err, errNone) || errors.Is(err, sql.ErrNoRows) {
+		return repo.ErrStale
+	}
+	return err
+}

@@ -1,0 +1,183 @@
+package sqlrepo
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/jmoiron/sqlx"
+)
+
+const (
+	// startSession on Postgres is one round trip. The update of the user comes first: it locks the row, so that a user
+	// who is being disabled, or whose password is being changed, gets no session behind the change's back.
+	startPostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active RETURNING id),
+		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
+		s AS (INSERT INTO sessions (` + sessionColumns + `)
+			SELECT $1, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM u)
+		INSERT INTO audit_events (` + eventColumns + `) SELECT $17, $18, $19, u.id, $20, $21, $22, $23 FROM u`
+	startExchangePostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active RETURNING id),
+		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
+		s AS (INSERT INTO sessions (` + sessionColumns + `)
+			SELECT $1, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM u),
+		x AS (INSERT INTO exchanges (digest, session_id, expires_at) SELECT $24::bytea, $1, $25::timestamptz FROM u)
+		INSERT INTO audit_events (` + eventColumns + `) SELECT $17, $18, $19, u.id, $20, $21, $22, $23 FROM u`
+	// On SQLite, whose WITH can't write, they are statements of one transaction.
+	touchUser     = `UPDATE users SET last_login = $2 WHERE id = $1 AND is_active`
+	touchIdentity = `UPDATE identities SET last_seen_at = $3 WHERE issuer = $1 AND subject = $2`
+	insertSession = `INSERT INTO sessions (` + sessionColumns + `)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
+	insertExchange = `INSERT INTO exchanges (digest, session_id, expires_at) VALUES ($1, $2, $3)`
+	selectExchange = `SELECT digest, session_id, expires_at FROM exchanges WHERE digest = $1`
+
+	// Rotation on Postgres is one statement. Where another one holds the row it waits, and looks at the condition again.
+	rotatePostgres = `UPDATE sessions s SET generation = s.generation + 1, rotated_at = $3,
+			idle_expires_at = LEAST($4::timestamptz, s.expires_at)
+		FROM users u WHERE s.id = $1 AND s.generation = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
+			AND s.idle_expires_at > $3 AND u.id = s.user_id AND u.is_active
+		RETURNING ` + joinedColumns
+	// SQLite's RETURNING can't see a second table: the row is read in the same transaction, with the one writer.
+	rotateSQLite = `UPDATE sessions SET generation = generation + 1, rotated_at = $3, idle_expires_at = MIN($4, expires_at)
+		WHERE id = $1 AND generation = $2 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3
+			AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.is_active)`
+
+	selectJoined = `SELECT ` + joinedColumns + ` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`
+	forgive      = `UPDATE sessions SET late_retries = late_retries + 1, forgiven_at = $4
+		WHERE id = $1 AND generation = $2 AND late_retries < $3 AND revoked_at IS NULL`
+	knownNetwork = `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND substr(ip, 1, length($2)) = $2)`
+
+	selectAlive = `SELECT ` + sessionColumns + ` FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2
+		ORDER BY rotated_at DESC, id DESC`
+	revokeSession      = `UPDATE sessions SET revoked_at = $2, revoke_reason = $3 WHERE id = $1 AND revoked_at IS NULL`
+	revokeUserSessions = `UPDATE sessions SET revoked_at = $3, revoke_reason = $4
+		WHERE user_id = $1 AND id <> $2 AND revoked_at IS NULL`
+)
+
+// StartSession stores a new session with all that belongs to it.
+func (s *Store) StartSession(ctx context.Context, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
+	var err error
+	if s.postgres() {
+		err = s.startPostgres(ctx, begun, x, e)
+	} else {
+		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return startIn(ctx, tx, begun, x, e) })
+	}
+	return s.fail(ctx, "starting a session", err)
+}
+
+func (s *Store) startPostgres(ctx context.Context, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
+	args := append(sessionArgs(begun), e.ID, micro(e.At), e.Event, e.SessionID, e.IP, e.UserAgent, object(e.Details))
+	text := startPostgres
+	if x != nil {
+		text = startExchangePostgres
+		args = append(args, x.Digest, micro(x.ExpiresAt))
+	}
+	n, err := s.change(ctx, text, args...)
+	if err == nil && n == 0 {
+		err = repo.ErrNotFound
+	}
+	return err
+}
+
+func startIn(ctx context.Context, tx *sqlx.Tx, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
+	n, err := changeIn(ctx, tx, touchUser, begun.UserID, micro(begun.CreatedAt))
+	if err == nil && n == 0 {
+		err = repo.ErrNotFound
+	}
+	if err == nil && begun.Issuer != "" {
+		_, err = changeIn(ctx, tx, touchIdentity, begun.Issuer, begun.Subject, micro(begun.CreatedAt))
+	}
+	if err == nil {
+		_, err = changeIn(ctx, tx, insertSession, sessionArgs(begun)...)
+	}
+	if err == nil && x != nil {
+		_, err = changeIn(ctx, tx, insertExchange, x.Digest, begun.ID, micro(x.ExpiresAt))
+	}
+	if err == nil {
+		_, err = changeIn(ctx, tx, insertEvent, eventArgs(e)...)
+	}
+	return err
+}
+
+// FindExchange returns the use of an ID token.
+func (s *Store) FindExchange(ctx context.Context, digest []byte) (repo.Exchange, error) {
+	var row struct {
+		Digest    []byte    `db:"digest"`
+		SessionID string    `db:"session_id"`
+		ExpiresAt time.Time `db:"expires_at"`
+	}
+	if err := s.get(ctx, &row, selectExchange, digest); err != nil {
+		return repo.Exchange{}, s.fail(ctx, "finding an exchange", err)
+	}
+	return repo.Exchange{Digest: row.Digest, SessionID: row.SessionID, ExpiresAt: micro(row.ExpiresAt)}, nil
+}
+
+// RotateSession advances a session.
+func (s *Store) RotateSession(ctx context.Context, id string, generation int64, now, idleExpiresAt time.Time) (repo.SessionUser, error) {
+	var row joinedRow
+	args := []any{id, generation, micro(now), micro(idleExpiresAt)}
+	var err error
+	if s.postgres() {
+		err = s.prepared(ctx, s.Write, rotatePostgres, func(st *sqlx.Stmt) error { return st.GetContext(ctx, &row, args...) })
+	} else {
+		err = s.inTx(ctx, func(tx *sqlx.Tx) error {
+			if n, err := changeIn(ctx, tx, rotateSQLite, args...); err != nil || n == 0 {
+				return staleIfNone(err)
+			}
+			return tx.GetContext(ctx, &row, selectJoined, id)
+		})
+	}
+	if err != nil {
+		return repo.SessionUser{}, s.fail(ctx, "rotating a session", staleIfNone(err))
+	}
+	return row.record(), nil
+}
+
+// FindSession returns a session and its user.
+func (s *Store) FindSession(ctx context.Context, id string) (repo.SessionUser, error) {
+	var row joinedRow
+	if err := s.get(ctx, &row, selectJoined, id); err != nil {
+		return repo.SessionUser{}, s.fail(ctx, "finding a session", err)
+	}
+	return row.record(), nil
+}
+
+// ForgiveLateRetry takes one of a session's late retries.
+func (s *Store) ForgiveLateRetry(ctx context.Context, id string, generation int64, budget int, e repo.AuditEvent) error {
+	_, err := s.withEvent(ctx, e, forgive, id, generation, budget, micro(e.At))
+	if errors.Is(err, errNone) {
+		err = repo.ErrStale
+	}
+	return s.fail(ctx, "forgiving a late retry", err)
+}
+
+// KnownNetwork reports whether the user has come from there.
+func (s *Store) KnownNetwork(ctx context.Context, userID, ipPrefix string) (known bool, err error) {
+	err = s.get(ctx, &known, knownNetwork, userID, ipPrefix)
+	return known, s.fail(ctx, "looking for a network", err)
+}
+
+// ListSessions lists a user's sessions that are alive.
+func (s *Store) ListSessions(ctx context.Context, userID string, now time.Time) ([]repo.Session, error) {
+	var rows []sessionRow
+	if err := s.list(ctx, &rows, selectAlive, userID, micro(now)); err != nil {
+		return nil, s.fail(ctx, "listing sessions", err)
+	}
+	sessions := make([]repo.Session, 0, len(rows))
+	for _, row := range rows {
+		sessions = append(sessions, row.record())
+	}
+	return sessions, nil
+}
+
+// RevokeSession ends a session.
+func (s *Store) RevokeSession(ctx context.Context, id, reason string, e repo.AuditEvent) (bool, error) {
+	n, err := s.withEvent(ctx, e, revokeSession, id, micro(e.At), reason)
+	return n > 0, s.fail(ctx, "revoking a session", unlessNone(err))
+}
+
+// RevokeUserSessions ends a user's sessions but one.
+func (s *Store) RevokeUserSessions(ctx context.Context, userID, keepSession, reason string, e repo.AuditEvent) (int, error) {
+	n, err := s.withEvent(ctx, e, revokeUserSessions, userID, keepSession, micro(e.At), reason)
+	return int(n), s.fail(ctx, "revoking sessions", unlessNone(err))
+}

@@ -1,0 +1,185 @@
+// Package sqlrepo is the queries of a repository, once for all engines. Where an
+// engine needs a text of its own, the two stand side by side.
+package sqlrepo
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/migrations"
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/jmoiron/sqlx"
+)
+
+// Config is an engine, opened.
+type Config struct {
+	Dialect migrations.Dialect
+	Write   *sqlx.DB
+	Read    *sqlx.DB // may be the same
+	// Classify turns a driver's error into one that wraps the sentinel of package repo that it means, if any.
+	Classify func(error) error
+	// StalePlan reports whether an error says that a prepared statement must be prepared anew.
+	StalePlan func(error) bool
+}
+
+// Store fulfils repo.Repository.
+type Store struct {
+	Config
+	statements sync.Map // by pool and text: *sqlx.Stmt
+}
+
+var _ repo.Repository = (*Store)(nil)
+
+// New returns the store of an engine. It does no I/O.
+func New(c Config) *Store { return &Store{Config: c} }
+
+// Close closes the pools.
+func (s *Store) Close() error {
+	err := s.Write.Close()
+	if s.Read != s.Write {
+		err = errors.Join(err, s.Read.Close())
+	}
+	return err
+}
+
+// Migrate brings the schema to the latest version.
+func (s *Store) Migrate(ctx context.Context) error {
+	return s.fail(ctx, "migrating", migrations.Up(ctx, s.Write.DB, s.Dialect))
+}
+
+// MigrateDown takes the latest migration back.
+func (s *Store) MigrateDown(ctx context.Context) error {
+	return s.fail(ctx, "migrating down", migrations.Down(ctx, s.Write.DB, s.Dialect))
+}
+
+// MigrationStatus says where the schema stands.
+func (s *Store) MigrationStatus(ctx context.Context) (migrations.Status, error) {
+	status, err := migrations.StatusOf(ctx, s.Write.DB, s.Dialect)
+	return status, s.fail(ctx, "reading the schema's version", err)
+}
+
+// Ping reports whether the store answers and has the schema.
+func (s *Store) Ping(ctx context.Context) error {
+	return s.fail(ctx, "asking the store", migrations.Check(ctx, s.Read.DB, s.Dialect))
+}
+
+func (s *Store) postgres() bool { return s.Dialect == migrations.Postgres }
+
+// fail classifies an error and says what was being done.
+func (s *Store) fail(ctx context.Context, doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, sql.ErrNoRows):
+		err = repo.ErrNotFound
+	case errors.Is(err, repo.ErrNotFound), errors.Is(err, repo.ErrStale), errors.Is(err, repo.ErrConflict):
+	case ctx.Err() != nil:
+		// The drivers have errors of their own for a context that is done.
+		err = fmt.Errorf("%w: %w", repo.ErrUnavailable, ctx.Err())
+	default:
+		err = s.Classify(err)
+	}
+	return fmt.Errorf("%s: %w", doing, err)
+}
+
+// statementKey names a prepared statement.
+type statementKey struct {
+	pool *sqlx.DB
+	text string
+}
+
+// prepared runs f with the statement, which is prepared once for each pool. A
+// statement whose plan no longer fits the schema is prepared anew, once.
+func (s *Store) prepared(ctx context.Context, pool *sqlx.DB, text string, f func(*sqlx.Stmt) error) error {
+	key := statementKey{pool, text}
+	for try := 0; ; try++ {
+		found, ok := s.statements.Load(key)
+		if !ok {
+			fresh, err := pool.PreparexContext(ctx, text)
+			if err != nil {
+				return err
+			}
+			var lost bool
+			if found, lost = s.statements.LoadOrStore(key, fresh); lost {
+				_ = fresh.Close() // another was faster
+			}
+		}
+		statement, _ := found.(*sqlx.Stmt)
+		err := f(statement)
+		if err == nil || try > 0 || !s.StalePlan(err) {
+			return err
+		}
+		s.statements.Delete(key)
+	}
+}
+
+// get reads one row for a reader.
+func (s *Store) get(ctx context.Context, into any, text string, args ...any) error {
+	return s.prepared(ctx, s.Read, text, func(st *sqlx.Stmt) error { return st.GetContext(ctx, into, args...) })
+}
+
+// list reads rows for a reader.
+func (s *Store) list(ctx context.Context, into any, text string, args ...any) error {
+	return s.prepared(ctx, s.Read, text, func(st *sqlx.Stmt) error { return st.SelectContext(ctx, into, args...) })
+}
+
+// change runs one statement that writes, and returns how many rows it wrote.
+func (s *Store) change(ctx context.Context, text string, args ...any) (n int64, err error) {
+	err = s.prepared(ctx, s.Write, text, func(st *sqlx.Stmt) error {
+		result, err := st.ExecContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		n, err = result.RowsAffected()
+		return err
+	})
+	return n, err
+}
+
+// inTx runs f in a transaction, which is committed where f returns nil.
+func (s *Store) inTx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
+	tx, err := s.Write.BeginTxx(ctx, nil)
+	if err != nil {
+		return err
+	}
+	if err := f(tx); err != nil {
+		_ = tx.Rollback() // f's error says more
+		return err
+	}
+	return tx.Commit()
+}
+
+// changeIn runs a statement in a transaction, and returns how many rows it wrote.
+func changeIn(ctx context.Context, tx *sqlx.Tx, text string, args ...any) (int64, error) {
+	result, err := tx.ExecContext(ctx, text, args...)
+	if err != nil {
+		return 0, err
+	}
+	return result.RowsAffected()
+}
+
+// micro is a time as the store keeps it: UTC, cut to microseconds.
+func micro(t time.Time) time.Time { return t.UTC().Truncate(time.Microsecond) }
+
+// nullable is a time that may be zero, which the store keeps as NULL.
+func nullable(t time.Time) sql.NullTime { return sql.NullTime{Time: micro(t), Valid: !t.IsZero()} }
+
+// fromNull is the way back.
+func fromNull(t sql.NullTime) time.Time {
+	if !t.Valid {
+		return time.Time{}
+	}
+	return micro(t.Time)
+}
+
+// object is a JSON object as the store keeps it.
+func object(raw []byte) string {
+	if len(raw) == 0 {
+		return "{}"
+	}
+	return string(raw)
+}

@@ -1,0 +1,174 @@
+package sqlrepo
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/jmoiron/sqlx"
+)
+
+const (
+	insertUser = `INSERT INTO users (` + userColumns + `)
+		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)`
+	selectUser           = `SELECT ` + userColumns + ` FROM users WHERE id = $1`
+	selectUserByUsername = `SELECT ` + userColumns + ` FROM users WHERE username = $1`
+	selectUsers          = `SELECT ` + userColumns + ` FROM users WHERE id > $1 ORDER BY id LIMIT $2`
+	updateUser           = `UPDATE users SET username = $2, email = $3, email_verified = $4, first_name = $5, last_name = $6,
+		is_staff = $7, is_superuser = $8, attributes = $9, updated_at = $10 WHERE id = $1`
+	upgradePassword = `UPDATE users SET password = $3, updated_at = $4 WHERE id = $1 AND password = $2`
+	setPassword     = `UPDATE users SET password = $2, updated_at = $3 WHERE id = $1`
+	setActive       = `UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1`
+	deleteUser      = `DELETE FROM users WHERE id = $1`
+
+	selectUserByIdentity = `SELECT u.id, u.username, u.email, u.email_verified, u.first_name, u.last_name, u.password,
+		u.is_active, u.is_staff, u.is_superuser, u.attributes, u.date_joined, u.last_login, u.updated_at
+		FROM identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2`
+	insertIdentity = `INSERT INTO identities (issuer, subject, user_id, provider, created_at, last_seen_at)
+		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (issuer, subject) DO NOTHING`
+)
+
+// CreateUser stores a new user.
+func (s *Store) CreateUser(ctx context.Context, u repo.User) error {
+	_, err := s.change(ctx, insertUser, userArgs(u)...)
+	return s.fail(ctx, "creating a user", err)
+}
+
+// FindUser finds a user by id.
+func (s *Store) FindUser(ctx context.Context, id string) (repo.User, error) {
+	return s.user(ctx, selectUser, id)
+}
+
+// FindUserByUsername finds a user by the exact name.
+func (s *Store) FindUserByUsername(ctx context.Context, username string) (repo.User, error) {
+	return s.user(ctx, selectUserByUsername, username)
+}
+
+// FindUserByIdentity finds the user behind an identity.
+func (s *Store) FindUserByIdentity(ctx context.Context, issuer, subject string) (repo.User, error) {
+	return s.user(ctx, selectUserByIdentity, issuer, subject)
+}
+
+func (s *Store) user(ctx context.Context, text string, args ...any) (repo.User, error) {
+	var row userRow
+	if err := s.get(ctx, &row, text, args...); err != nil {
+		return repo.User{}, s.fail(ctx, "finding a user", err)
+	}
+	return row.record(), nil
+}
+
+// ListUsers lists users in the order of their ids.
+func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]repo.User, error) {
+	var rows []userRow
+	if err := s.list(ctx, &rows, selectUsers, after, limit); err != nil {
+		return nil, s.fail(ctx, "listing users", err)
+	}
+	users := make([]repo.User, 0, len(rows))
+	for _, row := range rows {
+		users = append(users, row.record())
+	}
+	return users, nil
+}
+
+// UpdateUser stores what may be changed of a user.
+func (s *Store) UpdateUser(ctx context.Context, u repo.User) error {
+	n, err := s.change(ctx, updateUser, u.ID, u.Username, u.Email, u.EmailVerified, u.FirstName, u.LastName, u.IsStaff, u.IsSuperuser,
+		object(u.Attributes), micro(u.UpdatedAt))
+	if err == nil && n == 0 {
+		err = repo.ErrNotFound
+	}
+	return s.fail(ctx, "updating a user", err)
+}
+
+// UpgradePassword replaces an encoding by a better one of the same password.
+func (s *Store) UpgradePassword(ctx context.Context, userID, oldEncoded, newEncoded string, now time.Time) error {
+	n, err := s.change(ctx, upgradePassword, userID, oldEncoded, newEncoded, micro(now))
+	if err == nil && n == 0 {
+		err = repo.ErrStale
+	}
+	return s.fail(ctx, "upgrading a password", err)
+}
+
+// SetPassword stores a new password and ends the sessions but one.
+func (s *Store) SetPassword(ctx context.Context, userID, encoded, keepSession string, e repo.AuditEvent) error {
+	return s.account(ctx, "setting a password", e, func(tx *sqlx.Tx) (int64, error) {
+		n, err := changeIn(ctx, tx, setPassword, userID, encoded, micro(e.At))
+		if err == nil {
+			_, err = changeIn(ctx, tx, revokeUserSessions, userID, keepSession, micro(e.At), e.Event)
+		}
+		return n, err
+	})
+}
+
+// DisableUser disables a user and ends its sessions.
+func (s *Store) DisableUser(ctx context.Context, userID string, e repo.AuditEvent) error {
+	return s.account(ctx, "disabling a user", e, func(tx *sqlx.Tx) (int64, error) {
+		n, err := changeIn(ctx, tx, setActive, userID, false, micro(e.At))
+		if err == nil {
+			_, err = changeIn(ctx, tx, revokeUserSessions, userID, "", micro(e.At), e.Event)
+		}
+		return n, err
+	})
+}
+
+// EnableUser enables a user.
+func (s *Store) EnableUser(ctx context.Context, userID string, e repo.AuditEvent) error {
+	return s.account(ctx, "enabling a user", e, func(tx *sqlx.Tx) (int64, error) {
+		return changeIn(ctx, tx, setActive, userID, true, micro(e.At))
+	})
+}
+
+// DeleteUser removes a user with what belongs to it.
+func (s *Store) DeleteUser(ctx context.Context, userID string, e repo.AuditEvent) error {
+	return s.account(ctx, "deleting a user", e, func(tx *sqlx.Tx) (int64, error) {
+		return changeIn(ctx, tx, deleteUser, userID)
+	})
+}
+
+// account makes a change to one user and records its event, in one transaction.
+func (s *Store) account(ctx context.Context, doing string, e repo.AuditEvent, f func(*sqlx.Tx) (int64, error)) error {
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		n, err := f(tx)
+		if err != nil {
+			return err
+		}
+		if n == 0 {
+			return repo.ErrNotFound
+		}
+		_, err = changeIn(ctx, tx, insertEvent, eventArgs(e)...)
+		return err
+	})
+	return s.fail(ctx, doing, err)
+}
+
+// errTaken ends the transaction of a first sign-in that another one overtook.
+var errTaken = errors.New("sqlrepo: the identity is taken")
+
+// CreateUserWithIdentity stores a user with its identity, or finds who has it.
+func (s *Store) CreateUserWithIdentity(ctx context.Context, u repo.User, i repo.Identity) (owner repo.User, created bool, err error) {
+	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
+		if _, err := changeIn(ctx, tx, insertUser, userArgs(u)...); err != nil {
+			return err
+		}
+		n, err := changeIn(ctx, tx, insertIdentity, i.Issuer, i.Subject, u.ID, i.Provider, micro(i.CreatedAt), micro(i.LastSeenAt))
+		if err == nil && n == 0 {
+			err = errTaken
+		}
+		return err
+	})
+	if err == nil {
+		u.DateJoined, u.UpdatedAt, u.LastLogin = micro(u.DateJoined), micro(u.UpdatedAt), fromNull(nullable(u.LastLogin))
+		return u, true, nil
+	}
+	failed := s.fail(ctx, "creating a user with an identity", err)
+	if !errors.Is(err, errTaken) && !errors.Is(failed, repo.ErrConflict) {
+		return repo.User{}, false, failed
+	}
+	// The username may be taken by the very user of this identity, whose sign-in was faster.
+	owner, err = s.FindUserByIdentity(ctx, i.Issuer, i.Subject)
+	if errors.Is(err, repo.ErrNotFound) {
+		return repo.User{}, false, failed
+	}
+	return owner, false, err
+}
