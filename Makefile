@@ -13,14 +13,15 @@ SDK_NODE      := sdk/typescript/node_modules/.package-lock.json
 # Each package must reach this share of its statements, in percent.
 COVERAGE ?= 85
 FUZZTIME ?= 10s
+DOCKER   ?= docker
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 .PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e fuzz cover \
-	docker sdk verify clean deps
+	docker sdk verify clean clean-machine deps
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  \033[36m%-14s\033[0m %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 generate: ## Generate api/ and the SDK's types from openapi.yaml
 	@go generate ./...
@@ -58,13 +59,13 @@ cover: $(GOTESTSUM) $(TEST_NODE) sdk build ## Run every Go test and hold the cov
 fuzz: ## Fuzz every parser of untrusted bytes, FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
 
-docker: ## Build the container image gatehouse:dev
-	@docker build -f deploy/Dockerfile --build-arg VERSION=$(VERSION) -t gatehouse:dev .
+docker: ## Build the container image gatehouse:dev (DOCKER=podman for podman)
+	@$(DOCKER) build -f deploy/Dockerfile --build-arg VERSION=$(VERSION) -t gatehouse:dev .
 
-sdk: $(SDK_NODE) sdk/typescript/src/api.gen.ts ## Generate, type-check, build and test the TypeScript SDK
-	@cd sdk/typescript && PATH=$(NODE_BIN):$$PATH npm run --silent build && npm run --silent test
+sdk: $(TEST_NODE) sdk/typescript/src/api.gen.ts ## Generate, type-check, build and test the TypeScript SDK
+	@cd sdk/typescript && export PATH=$(NODE_BIN):$$PATH && npm run --silent build && npm run --silent test
 
-sdk/typescript/src/api.gen.ts: openapi.yaml $(SDK_NODE)
+sdk/typescript/src/api.gen.ts: openapi.yaml $(SDK_NODE) $(TEST_NODE)
 	@cd sdk/typescript && PATH=$(NODE_BIN):$$PATH npm run --silent generate
 
 verify: ## Fail if what is generated has drifted, or go.mod is not tidy
@@ -72,6 +73,9 @@ verify: ## Fail if what is generated has drifted, or go.mod is not tidy
 
 deps: ## Install what the tests need, or name it
 	@scripts/deps.sh
+
+clean-machine: ## Follow the README on a Debian with nothing but Go, make, git and curl
+	@scripts/clean-machine.sh
 
 clean: ## Remove what was built, and the development database
 	@rm -rf bin coverage* .tools test/node_modules sdk/typescript/node_modules sdk/typescript/dist \

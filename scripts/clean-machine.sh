@@ -1,0 +1,51 @@
+#!/bin/sh
+# Follows the README as a newcomer does: a Debian with nothing but Go, make, git
+# and curl, a clone of what is committed, `make run`, then each curl line of the
+# README, word for word.
+#
+#   scripts/clean-machine.sh        as root; takes a few minutes
+#
+# Go is this machine's, mounted read-only; modules are downloaded afresh.
+set -eu
+
+if [ "${1:-}" != inside ]; then
+	root=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-clean.XXXXXX")
+	trap 'rm -rf --one-file-system "$root"' EXIT
+	sources=/etc/apt/sources.list.d/debian.sources
+	[ -e "$sources" ] || sources=/etc/apt/sources.list
+	mmdebstrap --quiet --variant=minbase --include=ca-certificates,make,git,curl bookworm "$root" "$sources"
+	# How this machine reaches the network, and whom it trusts there.
+	cp /etc/resolv.conf /etc/hosts "$root/etc/"
+	cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
+	git clone --quiet "$(git rev-parse --show-toplevel)" "$root/root/gatehouse"
+	mkdir -p "$root/usr/local/go"
+	# The namespaces end with the script, and every process and mount with them.
+	exec unshare --mount --pid --fork --kill-child sh -eu -c '
+		trap "umount -l \"$0/proc\" \"$0/usr/local/go\"; rm -rf --one-file-system \"$0\"" EXIT
+		mount --bind -o ro "$1" "$0/usr/local/go"
+		chroot "$0" /usr/bin/env -i HOME=/root GOPROXY="$2" GOSUMDB="$3" \
+			PATH=/usr/local/go/bin:/usr/sbin:/usr/bin:/sbin:/bin \
+			sh /root/gatehouse/scripts/clean-machine.sh inside' \
+		"$root" "$(go env GOROOT)" "$(go env GOPROXY)" "$(go env GOSUMDB)"
+fi
+
+mount -t proc proc /proc
+cd /root/gatehouse
+make run >run.log 2>run.err &
+until grep -q 'curl' run.log; do
+	kill -0 $! || { cat run.log run.err >&2; exit 1; }
+	sleep 1
+done
+cat run.log
+
+# What the program prints is ready to paste; -f turns an error into a failure.
+sed -n '/^ *curl /,/[^\\]$/p' run.log | sed 's/^ *curl /curl -fsS /' >printed.sh
+sh -eux printed.sh
+
+# The README's shell blocks with curl in them, in order, in one shell.
+awk '/^```/ {if (inside && block ~ /curl/) printf "%s", block; inside = /^```sh/; block = ""; next} inside {block = block $0 "\n"}' README.md >readme.sh
+test -s readme.sh
+password=$(sed -n 's/^ *password *//p' run.log)
+export password
+sh -eux readme.sh
+echo "The README holds on a clean machine."
