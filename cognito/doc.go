@@ -1,0 +1,12 @@
+// Package cognito believes exactly the right tokens of AWS Cognito user pools.
+//
+//   - [New] makes the verifier of one pool, [NewSet] joins several.
+//   - [Verifier.VerifyPair] verifies an ID token and the access token that came with it, and says who signed in.
+//   - [Verifier.VerifyID] and [Verifier.VerifyAccess] verify one of the two.
+//   - [Verifier.Run] keeps the pool's keys fresh in the background.
+//
+// It is strict with what is signed: issuer, client, purpose, times and
+// algorithm must be as configured, and a setting that is missing is an error of
+// New, never a check that is left out. It is forgiving with networks: keys that
+// were fetched once stay good for a day while the pool can't be reached.
+package cognito

@@ -1,0 +1,127 @@
+package cognito
+
+import (
+	"crypto/sha256"
+	"net/mail"
+	"time"
+	"unicode/utf8"
+)
+
+// What is kept of a claim, in characters; a longer one is not.
+const (
+	maxSubject  = 255
+	maxUsername = 1024 // whoever needs a shorter name cuts it
+	maxName     = 150
+	maxEmail    = 254 // RFC 5321 §4.5.3.1.3
+	maxGroups   = 100
+)
+
+// EmailStatus is what a pool says of an e-mail address.
+type EmailStatus int
+
+// The statuses. A pool says true or false, as a boolean or, for attributes of
+// federated users, as text; anything else counts as false.
+const (
+	Unknown    EmailStatus = iota // it says nothing
+	Verified                      // it vouches for the address
+	Unverified                    // it does not
+)
+
+// Identity is who signed in, as the pool says.
+type Identity struct {
+	Provider string // Config.Name
+	Issuer   string // with Subject: who it is, for ever
+	Subject  string
+	ClientID string
+	Username string // "cognito:username"; may be empty, and may change hands
+
+	// Email, the names and the groups are empty where the pool says nothing, or nothing that can be kept: they are
+	// dropped where they hold NUL or are too long, Email where it is no address.
+	Email         string
+	EmailVerified EmailStatus
+	GivenName     string
+	FamilyName    string
+	Groups        []string
+
+	IssuedAt      time.Time
+	ExpiresAt     time.Time
+	IDTokenDigest [sha256.Size]byte // of the token that was verified; tells whether it was seen before
+}
+
+// identity reads who a verified token is about.
+func (v *Verifier) identity(t token) (Identity, error) {
+	exp, _ := t.time("exp")
+	iat, _ := t.time("iat")
+	i := Identity{
+		Provider: v.config.Name, Issuer: t.text("iss"), Subject: t.text("sub"), ClientID: t.client,
+		Username:  v.optional(t, "cognito:username", maxUsername),
+		GivenName: v.optional(t, "given_name", maxName), FamilyName: v.optional(t, "family_name", maxName),
+		Email: v.email(t), EmailVerified: emailStatus(t.claims["email_verified"], t.has("email_verified")),
+		IssuedAt: iat, ExpiresAt: exp, IDTokenDigest: sha256.Sum256([]byte(t.raw)),
+	}
+	if i.Username == "" {
+		i.Username = v.optional(t, "username", maxUsername) // where access tokens have it
+	}
+	groups, _ := t.claims["cognito:groups"].([]any)
+	for _, entry := range groups[:min(len(groups), maxGroups)] {
+		if group, _ := entry.(string); isClean(group, maxName) {
+			i.Groups = append(i.Groups, group)
+		}
+	}
+	if i.Email != "" && i.EmailVerified != Verified && v.config.UnverifiedEmail == RefuseUnverified {
+		return Identity{}, ErrEmailNotVerified
+	}
+	return i, nil
+}
+
+func (t token) has(name string) bool {
+	value, there := t.claims[name]
+	return there && value != nil
+}
+
+// optional returns a claim that can be kept, or nothing.
+func (v *Verifier) optional(t token, name string, most int) string {
+	value := t.text(name)
+	if value != "" && !isClean(value, most) {
+		v.config.Logger.Info("a claim can't be kept and is dropped", "claim", name)
+		return ""
+	}
+	return value
+}
+
+// email returns the address, or nothing.
+func (v *Verifier) email(t token) string {
+	value := v.optional(t, "email", maxEmail)
+	if value == "" {
+		return ""
+	}
+	if parsed, err := mail.ParseAddress(value); err != nil || parsed.Address != value {
+		v.config.Logger.Info("a claim can't be kept and is dropped", "claim", "email")
+		return ""
+	}
+	return value
+}
+
+func emailStatus(value any, there bool) EmailStatus {
+	switch {
+	case !there:
+		return Unknown
+	case value == true, value == "true":
+		return Verified
+	}
+	return Unverified
+}
+
+// isClean reports whether text can be stored and shown: not empty, not longer than
+// most characters, UTF-8, and without control characters.
+func isClean(s string, most int) bool {
+	if s == "" || utf8.RuneCountInString(s) > most || !utf8.ValidString(s) {
+		return false
+	}
+	for _, r := range s {
+		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+			return false
+		}
+	}
+	return true
+}

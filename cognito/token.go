@@ -1,0 +1,230 @@
+package cognito
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"slices"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/golang-jwt/jwt/v5"
+)
+
+const (
+	maxToken   = 16 << 10 // bytes
+	maxDepth   = 16       // of a token's JSON
+	algorithm  = "RS256"  // the only one that Cognito signs with
+	useID      = "id"
+	useAccess  = "access"
+	maxSeconds = 1 << 40 // a time that no token has
+)
+
+// token is a JWT, taken apart.
+type token struct {
+	raw    string
+	header map[string]any
+	claims map[string]any
+	client string // that it was issued to; set by verify
+}
+
+// parse takes a token apart, strictly, and verifies nothing.
+func parse(raw string) (token, error) {
+	parts := strings.Split(raw, ".")
+	// Go's base64 passes over line breaks, which would give one token many spellings.
+	if len(raw) > maxToken || len(parts) != 3 || strings.ContainsAny(raw, "\r\n") {
+		return token{}, ErrMalformed
+	}
+	t := token{raw: raw}
+	for i, into := range []*map[string]any{&t.header, &t.claims} {
+		b, err := base64.RawURLEncoding.Strict().DecodeString(parts[i])
+		if err != nil || !utf8.Valid(b) {
+			return token{}, ErrMalformed
+		}
+		d := json.NewDecoder(bytes.NewReader(b))
+		d.UseNumber()
+		value, ok := decode(d, 0)
+		object, isObject := value.(map[string]any)
+		if _, err := d.Token(); !ok || !isObject || !errors.Is(err, io.EOF) {
+			return token{}, ErrMalformed
+		}
+		*into = object
+	}
+	return t, nil
+}
+
+// decode reads one JSON value, and refuses a member that is there twice: of two
+// readers one may take the first and the other the last (RFC 8725 §2.4).
+func decode(d *json.Decoder, depth int) (value any, ok bool) {
+	t, err := d.Token()
+	delim, isDelim := t.(json.Delim)
+	if err != nil || depth > maxDepth || !isDelim {
+		return t, err == nil && depth <= maxDepth
+	}
+	if delim == '[' {
+		list := []any{}
+		for d.More() {
+			item, ok := decode(d, depth+1)
+			if !ok {
+				return nil, false
+			}
+			list = append(list, item)
+		}
+		_, err = d.Token()
+		return list, err == nil
+	}
+	object := map[string]any{}
+	for d.More() {
+		name, err := d.Token()
+		key, isText := name.(string)
+		item, ok := decode(d, depth+1)
+		if _, twice := object[key]; err != nil || !isText || !ok || twice {
+			return nil, false
+		}
+		object[key] = item
+	}
+	_, err = d.Token()
+	return object, err == nil
+}
+
+// text returns a claim that is text; what is not has no text.
+func (t token) text(name string) string {
+	s, _ := t.claims[name].(string)
+	return s
+}
+
+// time returns a claim that is a NumericDate (RFC 7519 §2), and false where it is
+// something else; an absent one is the zero time.
+func (t token) time(name string) (time.Time, bool) {
+	value, there := t.claims[name]
+	if !there {
+		return time.Time{}, true
+	}
+	n, isNumber := value.(json.Number)
+	seconds, err := n.Float64()
+	if !isNumber || err != nil || math.Abs(seconds) > maxSeconds {
+		return time.Time{}, false
+	}
+	whole, fraction := math.Modf(seconds)
+	return time.Unix(int64(whole), int64(fraction*1e9)).UTC(), true
+}
+
+// verify checks one token: what it may look like, its signature, and its claims.
+func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
+	t, err := parse(raw)
+	if err != nil {
+		return token{}, err
+	}
+	if err := v.checkSignature(ctx, t); err != nil {
+		return token{}, err
+	}
+	if !slices.Contains(v.issuers, t.text("iss")) {
+		return token{}, ErrIssuer
+	}
+	if t.text("token_use") != use {
+		return token{}, ErrTokenUse
+	}
+	if t.client = v.clientOf(t, use); t.client == "" {
+		return token{}, ErrClient
+	}
+	if !isClean(t.text("sub"), maxSubject) {
+		return token{}, ErrSubject
+	}
+	return t, v.checkTimes(t)
+}
+
+// checkSignature takes the key that the header names, and lets it verify with
+// its own algorithm alone.
+func (v *Verifier) checkSignature(ctx context.Context, t token) error {
+	if t.header["alg"] != algorithm {
+		return ErrAlgorithm
+	}
+	// crit must be understood (RFC 7515 §4.1.11); a key in the header is the sender's own.
+	for _, name := range []string{"crit", "jwk", "jku", "x5u", "x5c", "b64"} {
+		if _, there := t.header[name]; there {
+			return ErrHeader
+		}
+	}
+	kid, _ := t.header["kid"].(string)
+	key, err := v.keys.key(ctx, kid)
+	if err != nil {
+		return err
+	}
+	dot := strings.LastIndexByte(t.raw, '.')
+	signature, err := base64.RawURLEncoding.Strict().DecodeString(t.raw[dot+1:])
+	if err != nil {
+		return ErrMalformed
+	}
+	if err := jwt.SigningMethodRS256.Verify(t.raw[:dot], signature, key); err != nil {
+		return ErrSignature
+	}
+	return nil
+}
+
+// clientOf returns the configured client that a token was issued to, or "". An ID
+// token names it in "aud", which may be a list, and then in "azp" where that is
+// there (OpenID Connect Core §3.1.3.7); an access token in "client_id".
+func (v *Verifier) clientOf(t token, use string) string {
+	known := func(client string) bool { return client != "" && slices.Contains(v.config.ClientIDs, client) }
+	if use == useAccess {
+		if client := t.text("client_id"); known(client) {
+			return client
+		}
+		return ""
+	}
+	audience := []any{t.claims["aud"]}
+	if list, ok := t.claims["aud"].([]any); ok {
+		audience = list
+	}
+	azp, hasAZP := t.claims["azp"]
+	for _, entry := range audience {
+		client, _ := entry.(string)
+		if known(client) && (!hasAZP || azp == client) {
+			return client
+		}
+	}
+	return ""
+}
+
+// checkTimes comes last, so that ErrExpired says that all else is well.
+func (v *Verifier) checkTimes(t token) error {
+	now := v.config.Now()
+	exp, ok1 := t.time("exp")
+	nbf, ok2 := t.time("nbf")
+	iat, ok3 := t.time("iat")
+	latest := now.Add(v.config.Leeway)
+	switch {
+	case !ok1 || !ok2 || !ok3:
+		return ErrMalformed
+	case exp.IsZero():
+		return ErrNoExpiry
+	case nbf.After(latest) || iat.After(latest):
+		return ErrNotYetValid
+	case iat.IsZero():
+		return fmt.Errorf("%w: no iat", ErrMalformed)
+	case !now.Before(exp.Add(v.config.Leeway)):
+		return ErrExpired
+	}
+	return nil
+}
+
+// hashFits reports whether at_hash, where it is there, is the access token's: the
+// left half of its digest (OpenID Connect Core §3.1.3.6).
+func (t token) hashFits(accessToken string) bool {
+	claim, there := t.claims["at_hash"]
+	if !there {
+		return true
+	}
+	text, _ := claim.(string)
+	sum := sha256.Sum256([]byte(accessToken))
+	want := base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2])
+	return subtle.ConstantTimeCompare([]byte(text), []byte(want)) == 1
+}
