@@ -137,6 +137,7 @@ const (
 	ProblemCodeTokenNotValid        ProblemCode = "token_not_valid"
 	ProblemCodeTooManyAttempts      ProblemCode = "too_many_attempts"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeWrongPassword        ProblemCode = "wrong_password"
 )
 
 // Valid indicates whether the value is a known member of the ProblemCode enum.
@@ -181,6 +182,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTooManyAttempts:
 		return true
 	case ProblemCodeUnsupportedMediaType:
+		return true
+	case ProblemCodeWrongPassword:
 		return true
 	default:
 		return false
@@ -244,6 +247,24 @@ func (e ReadinessStatus) Valid() bool {
 	}
 }
 
+// Defines values for DeleteSessionsParamsScope.
+const (
+	All    DeleteSessionsParamsScope = "all"
+	Others DeleteSessionsParamsScope = "others"
+)
+
+// Valid indicates whether the value is a known member of the DeleteSessionsParamsScope enum.
+func (e DeleteSessionsParamsScope) Valid() bool {
+	switch e {
+	case All:
+		return true
+	case Others:
+		return true
+	default:
+		return false
+	}
+}
+
 // CSRF defines model for CSRF.
 type CSRF struct {
 	// CSRFToken As the last answer of sign-in, exchange or refresh gave it.
@@ -267,6 +288,12 @@ type Credentials struct {
 
 // Empty An object without members.
 type Empty = map[string]interface{}
+
+// Ended defines model for Ended.
+type Ended struct {
+	// Ended How many sessions were ended.
+	Ended int `json:"ended"`
+}
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -360,6 +387,20 @@ type JWKSet struct {
 	Keys []JWK `json:"keys"`
 }
 
+// Me defines model for Me.
+type Me struct {
+	Session Session `json:"session"`
+
+	// User The user; which members it has is configured (`user_fields`). Absent where none is.
+	User User `json:"user"`
+}
+
+// PasswordChange defines model for PasswordChange.
+type PasswordChange struct {
+	CurrentPassword string `json:"current_password"`
+	NewPassword     string `json:"new_password"`
+}
+
 // Problem An error (RFC 9457).
 type Problem struct {
 	// Code What a program branches on. Never changes its meaning.
@@ -399,6 +440,36 @@ type ReadinessKeys string
 // ReadinessStatus defines model for Readiness.Status.
 type ReadinessStatus string
 
+// Session defines model for Session.
+type Session struct {
+	// CreatedAt When the user signed in.
+	CreatedAt time.Time `json:"created_at"`
+
+	// Current Whether it is the session of this access token.
+	Current bool `json:"current"`
+
+	// ExpiresAt When it ends whatever happens.
+	ExpiresAt time.Time `json:"expires_at"`
+	ID        string    `json:"id"`
+
+	// IP Of the sign-in.
+	IP string `json:"ip"`
+
+	// LastUsedAt When it was refreshed last.
+	LastUsedAt time.Time `json:"last_used_at"`
+
+	// Method `password`, or the name of the identity provider.
+	Method string `json:"method"`
+
+	// UserAgent Of the sign-in.
+	UserAgent string `json:"user_agent"`
+}
+
+// Sessions defines model for Sessions.
+type Sessions struct {
+	Sessions []Session `json:"sessions"`
+}
+
 // TokenToVerify defines model for TokenToVerify.
 type TokenToVerify struct {
 	// Token The access token. White space around it does not count.
@@ -408,11 +479,11 @@ type TokenToVerify struct {
 // User The user; which members it has is configured (`user_fields`). Absent where none is.
 type User struct {
 	// Attributes Whatever the owner of the service keeps about the user.
-	Attributes    map[string]interface{} `json:"attributes,omitempty,omitzero"`
-	DateJoined    *time.Time             `json:"date_joined,omitempty"`
-	Email         *string                `json:"email,omitempty"`
-	EmailVerified *bool                  `json:"email_verified,omitempty"`
-	FirstName     *string                `json:"first_name,omitempty"`
+	Attributes    *map[string]interface{} `json:"attributes,omitempty"`
+	DateJoined    *time.Time              `json:"date_joined,omitempty"`
+	Email         *string                 `json:"email,omitempty"`
+	EmailVerified *bool                   `json:"email_verified,omitempty"`
+	FirstName     *string                 `json:"first_name,omitempty"`
 
 	// ID A string, or a number where the configuration says so.
 	ID          any   `json:"id,omitempty,omitzero"`
@@ -428,6 +499,9 @@ type User struct {
 
 // CSRFToken defines model for CSRFToken.
 type CSRFToken = string
+
+// AccessRefused An error (RFC 9457).
+type AccessRefused = Problem
 
 // BadRequest An error (RFC 9457).
 type BadRequest = Problem
@@ -459,8 +533,14 @@ type InternalError = Problem
 // NoActiveAccount An error (RFC 9457).
 type NoActiveAccount = Problem
 
+// NotFound An error (RFC 9457).
+type NotFound = Problem
+
 // OriginNotAllowed An error (RFC 9457).
 type OriginNotAllowed = Problem
+
+// PasswordForbidden An error (RFC 9457).
+type PasswordForbidden = Problem
 
 // SignedOut An error (RFC 9457).
 type SignedOut = Problem
@@ -495,8 +575,20 @@ type RefreshParams struct {
 	XCSRFToken CSRFToken `json:"X-CSRF-Token,omitempty,omitzero"`
 }
 
+// DeleteSessionsParams defines parameters for DeleteSessions.
+type DeleteSessionsParams struct {
+	// Scope `others` keeps the session of this access token; `all` ends it too.
+	Scope DeleteSessionsParamsScope `form:"scope" json:"scope"`
+}
+
+// DeleteSessionsParamsScope defines parameters for DeleteSessions.
+type DeleteSessionsParamsScope string
+
 // LogoffJSONRequestBody defines body for Logoff for application/json ContentType.
 type LogoffJSONRequestBody = CSRF
+
+// ChangePasswordJSONRequestBody defines body for ChangePassword for application/json ContentType.
+type ChangePasswordJSONRequestBody = PasswordChange
 
 // RefreshJSONRequestBody defines body for Refresh for application/json ContentType.
 type RefreshJSONRequestBody = CSRF
@@ -615,6 +707,35 @@ type ClientInterface interface {
 	// Corresponds with POST /auth/logoff/ (the `Logoff` operationId).
 	Logoff(ctx context.Context, params *LogoffParams, body LogoffJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetMe Who am I?
+	//
+	// The user as the database has it now, which may be newer than what the access token says.
+	//
+	// Corresponds with GET /auth/me/ (the `GetMe` operationId).
+	GetMe(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePasswordWithBody Change one's password
+	//
+	// Needs the current password beside the access token, and ends the user's other sessions in
+	// the same transaction. The new password has at least 8 characters, is none of the commonly
+	// used ones and not the username or the e-mail address; nothing else is asked of it.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+	ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ChangePassword Change one's password
+	//
+	// Needs the current password beside the access token, and ends the user's other sessions in
+	// the same transaction. The new password has at least 8 characters, is none of the commonly
+	// used ones and not the username or the e-mail address; nothing else is asked of it.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+	ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RefreshWithBody Get a new access token and rotate the refresh token
 	//
 	// Takes the refresh token from its cookie, gives a new access token and sets the successor
@@ -646,6 +767,26 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 	Refresh(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSessions Sign out elsewhere, or everywhere
+	//
+	// Ends the user's other sessions, or all of them. An ended session can't be refreshed any more,
+	// at once; access tokens that it has got stay valid until they expire.
+	//
+	// Corresponds with DELETE /auth/sessions/ (the `DeleteSessions` operationId).
+	DeleteSessions(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// ListSessions List one's own sessions
+	//
+	// The sessions of the user that are alive, the one used last first.
+	//
+	// Corresponds with GET /auth/sessions/ (the `ListSessions` operationId).
+	ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// DeleteSession End one of one's own sessions
+	//
+	// Corresponds with DELETE /auth/sessions/{id}/ (the `DeleteSession` operationId).
+	DeleteSession(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SignInWithBody Sign in with username and password
 	//
@@ -810,6 +951,65 @@ func (c *Client) Logoff(ctx context.Context, params *LogoffParams, body LogoffJS
 	return c.Client.Do(req)
 }
 
+// GetMe Who am I?
+//
+// The user as the database has it now, which may be newer than what the access token says.
+//
+// Corresponds with GET /auth/me/ (the `GetMe` operationId).
+func (c *Client) GetMe(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetMeRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePasswordWithBody Change one's password
+//
+// Needs the current password beside the access token, and ends the user's other sessions in
+// the same transaction. The new password has at least 8 characters, is none of the commonly
+// used ones and not the username or the e-mail address; nothing else is asked of it.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+func (c *Client) ChangePasswordWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ChangePassword Change one's password
+//
+// Needs the current password beside the access token, and ends the user's other sessions in
+// the same transaction. The new password has at least 8 characters, is none of the commonly
+// used ones and not the username or the e-mail address; nothing else is asked of it.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+func (c *Client) ChangePassword(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewChangePasswordRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // RefreshWithBody Get a new access token and rotate the refresh token
 //
 // Takes the refresh token from its cookie, gives a new access token and sets the successor
@@ -852,6 +1052,56 @@ func (c *Client) RefreshWithBody(ctx context.Context, params *RefreshParams, con
 // Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 func (c *Client) Refresh(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSessions Sign out elsewhere, or everywhere
+//
+// Ends the user's other sessions, or all of them. An ended session can't be refreshed any more,
+// at once; access tokens that it has got stay valid until they expire.
+//
+// Corresponds with DELETE /auth/sessions/ (the `DeleteSessions` operationId).
+func (c *Client) DeleteSessions(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionsRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// ListSessions List one's own sessions
+//
+// The sessions of the user that are alive, the one used last first.
+//
+// Corresponds with GET /auth/sessions/ (the `ListSessions` operationId).
+func (c *Client) ListSessions(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListSessionsRequest(c.Server)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// DeleteSession End one of one's own sessions
+//
+// Corresponds with DELETE /auth/sessions/{id}/ (the `DeleteSession` operationId).
+func (c *Client) DeleteSession(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewDeleteSessionRequest(c.Server, id)
 	if err != nil {
 		return nil, err
 	}
@@ -1146,6 +1396,73 @@ func NewLogoffRequestWithBody(server string, params *LogoffParams, contentType s
 	return req, nil
 }
 
+// NewGetMeRequest constructs an http.Request for the GetMe method
+func NewGetMeRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/me/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewChangePasswordRequest calls the generic ChangePassword builder with application/json body
+func NewChangePasswordRequest(server string, body ChangePasswordJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewChangePasswordRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewChangePasswordRequestWithBody constructs an http.Request for the ChangePassword method, with any body, and a specified content type
+func NewChangePasswordRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/password/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewRefreshRequest calls the generic Refresh builder with application/json body
 func NewRefreshRequest(server string, params *RefreshParams, body RefreshJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1194,6 +1511,117 @@ func NewRefreshRequestWithBody(server string, params *RefreshParams, contentType
 
 		req.Header.Set("X-CSRF-Token", headerParam0)
 
+	}
+
+	return req, nil
+}
+
+// NewDeleteSessionsRequest constructs an http.Request for the DeleteSessions method
+func NewDeleteSessionsRequest(server string, params *DeleteSessionsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/sessions/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "scope", params.Scope, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewListSessionsRequest constructs an http.Request for the ListSessions method
+func NewListSessionsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/sessions/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewDeleteSessionRequest constructs an http.Request for the DeleteSession method
+func NewDeleteSessionRequest(server string, id string) (*http.Request, error) {
+	var err error
+
+	var pathParam0 string
+
+	pathParam0, err = runtime.StyleParamWithOptions("simple", false, "id", id, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationPath, Type: "string", Format: ""})
+	if err != nil {
+		return nil, err
+	}
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/sessions/%s/", pathParam0)
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
 	}
 
 	return req, nil
@@ -1477,6 +1905,37 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /auth/logoff/ (the `Logoff` operationId).
 	LogoffWithResponse(ctx context.Context, params *LogoffParams, body LogoffJSONRequestBody, reqEditors ...RequestEditorFn) (*LogoffResponse, error)
 
+	// GetMeWithResponse Who am I?
+	//
+	// The user as the database has it now, which may be newer than what the access token says.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /auth/me/ (the `GetMe` operationId).
+	GetMeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMeResponse, error)
+
+	// ChangePasswordWithBodyWithResponse Change one's password
+	//
+	// Needs the current password beside the access token, and ends the user's other sessions in
+	// the same transaction. The new password has at least 8 characters, is none of the commonly
+	// used ones and not the username or the e-mail address; nothing else is asked of it.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+	ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
+	// ChangePasswordWithResponse Change one's password
+	//
+	// Needs the current password beside the access token, and ends the user's other sessions in
+	// the same transaction. The new password has at least 8 characters, is none of the commonly
+	// used ones and not the username or the e-mail address; nothing else is asked of it.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+	ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error)
+
 	// RefreshWithBodyWithResponse Get a new access token and rotate the refresh token
 	//
 	// Takes the refresh token from its cookie, gives a new access token and sets the successor
@@ -1508,6 +1967,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 	RefreshWithResponse(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshResponse, error)
+
+	// DeleteSessionsWithResponse Sign out elsewhere, or everywhere
+	//
+	// Ends the user's other sessions, or all of them. An ended session can't be refreshed any more,
+	// at once; access tokens that it has got stay valid until they expire.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /auth/sessions/ (the `DeleteSessions` operationId).
+	DeleteSessionsWithResponse(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error)
+
+	// ListSessionsWithResponse List one's own sessions
+	//
+	// The sessions of the user that are alive, the one used last first.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /auth/sessions/ (the `ListSessions` operationId).
+	ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error)
+
+	// DeleteSessionWithResponse End one of one's own sessions
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /auth/sessions/{id}/ (the `DeleteSession` operationId).
+	DeleteSessionWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error)
 
 	// SignInWithBodyWithResponse Sign in with username and password
 	//
@@ -1855,6 +2340,263 @@ func (r LogoffResponse) ContentType() string {
 	return ""
 }
 
+// GetMeResponse200Headers the declared response headers of an HTTP 200 response for GetMe
+type GetMeResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// GetMeResponse401Headers the declared response headers of an HTTP 401 response for GetMe
+type GetMeResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// GetMeResponse500Headers the declared response headers of an HTTP 500 response for GetMe
+type GetMeResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetMeResponse503Headers the declared response headers of an HTTP 503 response for GetMe
+type GetMeResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetMeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Me
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetMeResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *GetMeResponse401Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetMeResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetMeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetMeResponse) GetJSON200() *Me {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r GetMeResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetMeResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetMeResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetMeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetMeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetMeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetMeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ChangePasswordResponse200Headers the declared response headers of an HTTP 200 response for ChangePassword
+type ChangePasswordResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// ChangePasswordResponse400Headers the declared response headers of an HTTP 400 response for ChangePassword
+type ChangePasswordResponse400Headers struct {
+	XRequestID *string
+}
+
+// ChangePasswordResponse401Headers the declared response headers of an HTTP 401 response for ChangePassword
+type ChangePasswordResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ChangePasswordResponse403Headers the declared response headers of an HTTP 403 response for ChangePassword
+type ChangePasswordResponse403Headers struct {
+	XRequestID *string
+}
+
+// ChangePasswordResponse413Headers the declared response headers of an HTTP 413 response for ChangePassword
+type ChangePasswordResponse413Headers struct {
+	XRequestID *string
+}
+
+// ChangePasswordResponse415Headers the declared response headers of an HTTP 415 response for ChangePassword
+type ChangePasswordResponse415Headers struct {
+	XRequestID *string
+}
+
+// ChangePasswordResponse429Headers the declared response headers of an HTTP 429 response for ChangePassword
+type ChangePasswordResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// ChangePasswordResponse500Headers the declared response headers of an HTTP 500 response for ChangePassword
+type ChangePasswordResponse500Headers struct {
+	XRequestID *string
+}
+
+// ChangePasswordResponse503Headers the declared response headers of an HTTP 503 response for ChangePassword
+type ChangePasswordResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ChangePasswordResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Empty
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *PasswordForbidden
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyAttempts
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ChangePasswordResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *ChangePasswordResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ChangePasswordResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *ChangePasswordResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *ChangePasswordResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *ChangePasswordResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *ChangePasswordResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ChangePasswordResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ChangePasswordResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ChangePasswordResponse) GetJSON200() *Empty {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON403() *PasswordForbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON429() *TooManyAttempts {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ChangePasswordResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ChangePasswordResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ChangePasswordResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ChangePasswordResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ChangePasswordResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // RefreshResponse200Headers the declared response headers of an HTTP 200 response for Refresh
 type RefreshResponse200Headers struct {
 	CacheControl *string
@@ -2000,6 +2742,357 @@ func (r RefreshResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefreshResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteSessionsResponse200Headers the declared response headers of an HTTP 200 response for DeleteSessions
+type DeleteSessionsResponse200Headers struct {
+	CacheControl *string
+	SetCookie    *string
+	XRequestID   *string
+}
+
+// DeleteSessionsResponse400Headers the declared response headers of an HTTP 400 response for DeleteSessions
+type DeleteSessionsResponse400Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionsResponse401Headers the declared response headers of an HTTP 401 response for DeleteSessions
+type DeleteSessionsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// DeleteSessionsResponse403Headers the declared response headers of an HTTP 403 response for DeleteSessions
+type DeleteSessionsResponse403Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionsResponse500Headers the declared response headers of an HTTP 500 response for DeleteSessions
+type DeleteSessionsResponse500Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionsResponse503Headers the declared response headers of an HTTP 503 response for DeleteSessions
+type DeleteSessionsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type DeleteSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Ended
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *OriginNotAllowed
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DeleteSessionsResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSessionsResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteSessionsResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteSessionsResponse403Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteSessionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteSessionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteSessionsResponse) GetJSON200() *Ended {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteSessionsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteSessionsResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteSessionsResponse) GetApplicationProblemJSON403() *OriginNotAllowed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteSessionsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteSessionsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ListSessionsResponse200Headers the declared response headers of an HTTP 200 response for ListSessions
+type ListSessionsResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// ListSessionsResponse401Headers the declared response headers of an HTTP 401 response for ListSessions
+type ListSessionsResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ListSessionsResponse500Headers the declared response headers of an HTTP 500 response for ListSessions
+type ListSessionsResponse500Headers struct {
+	XRequestID *string
+}
+
+// ListSessionsResponse503Headers the declared response headers of an HTTP 503 response for ListSessions
+type ListSessionsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ListSessionsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Sessions
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ListSessionsResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ListSessionsResponse401Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ListSessionsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ListSessionsResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListSessionsResponse) GetJSON200() *Sessions {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ListSessionsResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListSessionsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListSessionsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ListSessionsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListSessionsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListSessionsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListSessionsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// DeleteSessionResponse200Headers the declared response headers of an HTTP 200 response for DeleteSession
+type DeleteSessionResponse200Headers struct {
+	CacheControl *string
+	SetCookie    *string
+	XRequestID   *string
+}
+
+// DeleteSessionResponse400Headers the declared response headers of an HTTP 400 response for DeleteSession
+type DeleteSessionResponse400Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionResponse401Headers the declared response headers of an HTTP 401 response for DeleteSession
+type DeleteSessionResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// DeleteSessionResponse403Headers the declared response headers of an HTTP 403 response for DeleteSession
+type DeleteSessionResponse403Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionResponse404Headers the declared response headers of an HTTP 404 response for DeleteSession
+type DeleteSessionResponse404Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionResponse500Headers the declared response headers of an HTTP 500 response for DeleteSession
+type DeleteSessionResponse500Headers struct {
+	XRequestID *string
+}
+
+// DeleteSessionResponse503Headers the declared response headers of an HTTP 503 response for DeleteSession
+type DeleteSessionResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type DeleteSessionResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Ended
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *OriginNotAllowed
+	// ApplicationProblemJSON404 the response for an HTTP 404 `application/problem+json` response
+	ApplicationProblemJSON404 *NotFound
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *DeleteSessionResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *DeleteSessionResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *DeleteSessionResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *DeleteSessionResponse403Headers
+	// Headers404 the parsed response headers for an HTTP 404 response
+	Headers404 *DeleteSessionResponse404Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *DeleteSessionResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *DeleteSessionResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r DeleteSessionResponse) GetJSON200() *Ended {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON403() *OriginNotAllowed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON404 returns the response for an HTTP 404 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON404() *NotFound {
+	return r.ApplicationProblemJSON404
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r DeleteSessionResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r DeleteSessionResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r DeleteSessionResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r DeleteSessionResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r DeleteSessionResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -2488,32 +3581,18 @@ type GetHealthResponse200Headers struct {
 	XRequestID *string
 }
 
-// GetHealthResponse500Headers the declared response headers of an HTTP 500 response for GetHealth
-type GetHealthResponse500Headers struct {
-	XRequestID *string
-}
-
 type GetHealthResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetHealthResponse200Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *GetHealthResponse500Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetHealthResponse) GetJSON200() *Health {
 	return r.JSON200
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetHealthResponse) GetApplicationProblemJSON500() *InternalError {
-	return r.ApplicationProblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -2550,32 +3629,18 @@ type GetOpenAPIResponse200Headers struct {
 	XRequestID *string
 }
 
-// GetOpenAPIResponse500Headers the declared response headers of an HTTP 500 response for GetOpenAPI
-type GetOpenAPIResponse500Headers struct {
-	XRequestID *string
-}
-
 type GetOpenAPIResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// YAML200 the response for an HTTP 200 `application/yaml` response
 	YAML200 *openapi_types.File
-	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
-	ApplicationProblemJSON500 *InternalError
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetOpenAPIResponse200Headers
-	// Headers500 the parsed response headers for an HTTP 500 response
-	Headers500 *GetOpenAPIResponse500Headers
 }
 
 // GetYAML200 returns the response for an HTTP 200 `application/yaml` response
 func (r GetOpenAPIResponse) GetYAML200() *openapi_types.File {
 	return r.YAML200
-}
-
-// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
-func (r GetOpenAPIResponse) GetApplicationProblemJSON500() *InternalError {
-	return r.ApplicationProblemJSON500
 }
 
 // GetBody returns the raw response body bytes
@@ -2734,6 +3799,55 @@ func (c *ClientWithResponses) LogoffWithResponse(ctx context.Context, params *Lo
 	return ParseLogoffResponse(rsp)
 }
 
+// GetMeWithResponse Who am I?
+//
+// The user as the database has it now, which may be newer than what the access token says.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /auth/me/ (the `GetMe` operationId).
+func (c *ClientWithResponses) GetMeWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetMeResponse, error) {
+	rsp, err := c.GetMe(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetMeResponse(rsp)
+}
+
+// ChangePasswordWithBodyWithResponse Change one's password
+//
+// Needs the current password beside the access token, and ends the user's other sessions in
+// the same transaction. The new password has at least 8 characters, is none of the commonly
+// used ones and not the username or the e-mail address; nothing else is asked of it.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePasswordWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
+// ChangePasswordWithResponse Change one's password
+//
+// Needs the current password beside the access token, and ends the user's other sessions in
+// the same transaction. The new password has at least 8 characters, is none of the commonly
+// used ones and not the username or the e-mail address; nothing else is asked of it.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/password/ (the `ChangePassword` operationId).
+func (c *ClientWithResponses) ChangePasswordWithResponse(ctx context.Context, body ChangePasswordJSONRequestBody, reqEditors ...RequestEditorFn) (*ChangePasswordResponse, error) {
+	rsp, err := c.ChangePassword(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseChangePasswordResponse(rsp)
+}
+
 // RefreshWithBodyWithResponse Get a new access token and rotate the refresh token
 //
 // Takes the refresh token from its cookie, gives a new access token and sets the successor
@@ -2776,6 +3890,50 @@ func (c *ClientWithResponses) RefreshWithResponse(ctx context.Context, params *R
 		return nil, err
 	}
 	return ParseRefreshResponse(rsp)
+}
+
+// DeleteSessionsWithResponse Sign out elsewhere, or everywhere
+//
+// Ends the user's other sessions, or all of them. An ended session can't be refreshed any more,
+// at once; access tokens that it has got stay valid until they expire.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /auth/sessions/ (the `DeleteSessions` operationId).
+func (c *ClientWithResponses) DeleteSessionsWithResponse(ctx context.Context, params *DeleteSessionsParams, reqEditors ...RequestEditorFn) (*DeleteSessionsResponse, error) {
+	rsp, err := c.DeleteSessions(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSessionsResponse(rsp)
+}
+
+// ListSessionsWithResponse List one's own sessions
+//
+// The sessions of the user that are alive, the one used last first.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /auth/sessions/ (the `ListSessions` operationId).
+func (c *ClientWithResponses) ListSessionsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ListSessionsResponse, error) {
+	rsp, err := c.ListSessions(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListSessionsResponse(rsp)
+}
+
+// DeleteSessionWithResponse End one of one's own sessions
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /auth/sessions/{id}/ (the `DeleteSession` operationId).
+func (c *ClientWithResponses) DeleteSessionWithResponse(ctx context.Context, id string, reqEditors ...RequestEditorFn) (*DeleteSessionResponse, error) {
+	rsp, err := c.DeleteSession(ctx, id, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseDeleteSessionResponse(rsp)
 }
 
 // SignInWithBodyWithResponse Sign in with username and password
@@ -3246,6 +4404,320 @@ func ParseLogoffResponse(rsp *http.Response) (*LogoffResponse, error) {
 	return response, nil
 }
 
+// ParseGetMeResponse parses an HTTP response from a GetMeWithResponse call
+func ParseGetMeResponse(rsp *http.Response) (*GetMeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetMeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Me
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetMeResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers GetMeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetMeResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetMeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseChangePasswordResponse parses an HTTP response from a ChangePasswordWithResponse call
+func ParseChangePasswordResponse(rsp *http.Response) (*ChangePasswordResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ChangePasswordResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Empty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest PasswordForbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyAttempts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ChangePasswordResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers ChangePasswordResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers ChangePasswordResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers ChangePasswordResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers ChangePasswordResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers ChangePasswordResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers ChangePasswordResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers ChangePasswordResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ChangePasswordResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRefreshResponse parses an HTTP response from a RefreshWithResponse call
 func ParseRefreshResponse(rsp *http.Response) (*RefreshResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -3419,6 +4891,438 @@ func ParseRefreshResponse(rsp *http.Response) (*RefreshResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefreshResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSessionsResponse parses an HTTP response from a DeleteSessionsWithResponse call
+func ParseDeleteSessionsResponse(rsp *http.Response) (*DeleteSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Ended
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OriginNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DeleteSessionsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteSessionsResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteSessionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteSessionsResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteSessionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseListSessionsResponse parses an HTTP response from a ListSessionsWithResponse call
+func ParseListSessionsResponse(rsp *http.Response) (*ListSessionsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListSessionsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Sessions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ListSessionsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ListSessionsResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 500:
+		var headers ListSessionsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ListSessionsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseDeleteSessionResponse parses an HTTP response from a DeleteSessionWithResponse call
+func ParseDeleteSessionResponse(rsp *http.Response) (*DeleteSessionResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &DeleteSessionResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Ended
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OriginNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 404:
+		var dest NotFound
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON404 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers DeleteSessionResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers DeleteSessionResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers DeleteSessionResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers DeleteSessionResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 404:
+		var headers DeleteSessionResponse404Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers404 = &headers
+	case rsp.StatusCode == 500:
+		var headers DeleteSessionResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers DeleteSessionResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -4045,13 +5949,6 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.JSON200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON500 = &dest
-
 	}
 
 	switch {
@@ -4065,16 +5962,6 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
-	case rsp.StatusCode == 500:
-		var headers GetHealthResponse500Headers
-		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = &value
-		}
-		response.Headers500 = &headers
 	}
 
 	return response, nil
@@ -4101,13 +5988,6 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 		}
 		response.YAML200 = &dest
 
-	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
-		var dest InternalError
-		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
-			return nil, err
-		}
-		response.ApplicationProblemJSON500 = &dest
-
 	}
 
 	switch {
@@ -4121,16 +6001,6 @@ func ParseGetOpenAPIResponse(rsp *http.Response) (*GetOpenAPIResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers200 = &headers
-	case rsp.StatusCode == 500:
-		var headers GetOpenAPIResponse500Headers
-		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.XRequestID = &value
-		}
-		response.Headers500 = &headers
 	}
 
 	return response, nil
@@ -4217,9 +6087,24 @@ type ServerInterface interface {
 	// Logoff End the session
 	// (POST /auth/logoff/)
 	Logoff(w http.ResponseWriter, r *http.Request, params LogoffParams)
+	// GetMe Who am I?
+	// (GET /auth/me/)
+	GetMe(w http.ResponseWriter, r *http.Request)
+	// ChangePassword Change one's password
+	// (POST /auth/password/)
+	ChangePassword(w http.ResponseWriter, r *http.Request)
 	// Refresh Get a new access token and rotate the refresh token
 	// (POST /auth/refresh/)
 	Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams)
+	// DeleteSessions Sign out elsewhere, or everywhere
+	// (DELETE /auth/sessions/)
+	DeleteSessions(w http.ResponseWriter, r *http.Request, params DeleteSessionsParams)
+	// ListSessions List one's own sessions
+	// (GET /auth/sessions/)
+	ListSessions(w http.ResponseWriter, r *http.Request)
+	// DeleteSession End one of one's own sessions
+	// (DELETE /auth/sessions/{id}/)
+	DeleteSession(w http.ResponseWriter, r *http.Request, id string)
 	// SignIn Sign in with username and password
 	// (POST /auth/sign-in/)
 	SignIn(w http.ResponseWriter, r *http.Request)
@@ -4331,6 +6216,34 @@ func (siw *ServerInterfaceWrapper) Logoff(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// GetMe operation middleware
+func (siw *ServerInterfaceWrapper) GetMe(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetMe(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ChangePassword operation middleware
+func (siw *ServerInterfaceWrapper) ChangePassword(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ChangePassword(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Refresh operation middleware
 func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Request) {
 
@@ -4363,6 +6276,79 @@ func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Refresh(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteSessions operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSessions(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params DeleteSessionsParams
+
+	// ------------- Required query parameter "scope" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "scope", r.URL.Query(), &params.Scope, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "scope"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "scope", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSessions(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// ListSessions operation middleware
+func (siw *ServerInterfaceWrapper) ListSessions(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.ListSessions(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// DeleteSession operation middleware
+func (siw *ServerInterfaceWrapper) DeleteSession(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// ------------- Path parameter "id" -------------
+	var id string
+
+	err = runtime.BindStyledParameterWithOptions("simple", "id", r.PathValue("id"), &id, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationPath, Explode: false, Required: true, Type: "string", Format: "", ValueIsUnescaped: true})
+	if err != nil {
+		siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "id", Err: err})
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.DeleteSession(w, r, id)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -4581,12 +6567,27 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh/{$}", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logoff/{$}", wrapper.Logoff)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/verify/{$}", wrapper.Verify)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{$}", wrapper.DeleteSessions)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/sessions/{$}", wrapper.ListSessions)
+	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{id}/{$}", wrapper.DeleteSession)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/me/{$}", wrapper.GetMe)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password/{$}", wrapper.ChangePassword)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/healthz", wrapper.GetHealth)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/readyz", wrapper.GetReadiness)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI)
 
 	return m
+}
+
+type AccessRefusedResponseHeaders struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+type AccessRefusedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers AccessRefusedResponseHeaders
 }
 
 type BadRequestResponseHeaders struct {
@@ -4683,6 +6684,15 @@ type NoActiveAccountApplicationProblemPlusJSONResponse struct {
 	Headers NoActiveAccountResponseHeaders
 }
 
+type NotFoundResponseHeaders struct {
+	XRequestID *string
+}
+type NotFoundApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers NotFoundResponseHeaders
+}
+
 type OriginNotAllowedResponseHeaders struct {
 	XRequestID *string
 }
@@ -4690,6 +6700,15 @@ type OriginNotAllowedApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers OriginNotAllowedResponseHeaders
+}
+
+type PasswordForbiddenResponseHeaders struct {
+	XRequestID *string
+}
+type PasswordForbiddenApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers PasswordForbiddenResponseHeaders
 }
 
 type SignedOutResponseHeaders struct {
@@ -5015,6 +7034,291 @@ func (response Logoff503ApplicationProblemPlusJSONResponse) VisitLogoffResponse(
 	return err
 }
 
+type GetMeRequestObject struct {
+}
+
+type GetMeResponseObject interface {
+	VisitGetMeResponse(w http.ResponseWriter) error
+}
+
+type GetMe200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type GetMe200JSONResponse struct {
+	Body    Me
+	Headers GetMe200ResponseHeaders
+}
+
+func (response GetMe200JSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response GetMe401ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetMe500ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetMe503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetMe503ApplicationProblemPlusJSONResponse) VisitGetMeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePasswordRequestObject struct {
+	Body *ChangePasswordJSONRequestBody
+}
+
+type ChangePasswordResponseObject interface {
+	VisitChangePasswordResponse(w http.ResponseWriter) error
+}
+
+type ChangePassword200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type ChangePassword200JSONResponse struct {
+	Body    Empty
+	Headers ChangePassword200ResponseHeaders
+}
+
+func (response ChangePassword200JSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword400ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword401ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword403ApplicationProblemPlusJSONResponse struct {
+	PasswordForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword403ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword413ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword415ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword429ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword500ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ChangePassword503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ChangePassword503ApplicationProblemPlusJSONResponse) VisitChangePasswordResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RefreshRequestObject struct {
 	Params RefreshParams
 	Body   *RefreshJSONRequestBody
@@ -5170,6 +7474,393 @@ type Refresh503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Refresh503ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessionsRequestObject struct {
+	Params DeleteSessionsParams
+}
+
+type DeleteSessionsResponseObject interface {
+	VisitDeleteSessionsResponse(w http.ResponseWriter) error
+}
+
+type DeleteSessions200ResponseHeaders struct {
+	CacheControl *string
+	SetCookie    *string
+	XRequestID   *string
+}
+
+type DeleteSessions200JSONResponse struct {
+	Body    Ended
+	Headers DeleteSessions200ResponseHeaders
+}
+
+func (response DeleteSessions200JSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessions400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSessions400ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessions401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSessions401ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessions403ApplicationProblemPlusJSONResponse struct {
+	OriginNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSessions403ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSessions500ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSessions503ApplicationProblemPlusJSONResponse) VisitDeleteSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessionsRequestObject struct {
+}
+
+type ListSessionsResponseObject interface {
+	VisitListSessionsResponse(w http.ResponseWriter) error
+}
+
+type ListSessions200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type ListSessions200JSONResponse struct {
+	Body    Sessions
+	Headers ListSessions200ResponseHeaders
+}
+
+func (response ListSessions200JSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions401ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions500ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ListSessions503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response ListSessions503ApplicationProblemPlusJSONResponse) VisitListSessionsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSessionRequestObject struct {
+	ID string `json:"id"`
+}
+
+type DeleteSessionResponseObject interface {
+	VisitDeleteSessionResponse(w http.ResponseWriter) error
+}
+
+type DeleteSession200ResponseHeaders struct {
+	CacheControl *string
+	SetCookie    *string
+	XRequestID   *string
+}
+
+type DeleteSession200JSONResponse struct {
+	Body    Ended
+	Headers DeleteSession200ResponseHeaders
+}
+
+func (response DeleteSession200JSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession400ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession401ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession403ApplicationProblemPlusJSONResponse struct {
+	OriginNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession403ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession404ApplicationProblemPlusJSONResponse struct {
+	NotFoundApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession404ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(404)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession500ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type DeleteSession503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response DeleteSession503ApplicationProblemPlusJSONResponse) VisitDeleteSessionResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -5757,25 +8448,6 @@ func (response GetHealth200JSONResponse) VisitGetHealthResponse(w http.ResponseW
 	return err
 }
 
-type GetHealth500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetHealth500ApplicationProblemPlusJSONResponse) VisitGetHealthResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.XRequestID != nil {
-		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
-	}
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
-	return err
-}
-
 type GetOpenAPIRequestObject struct {
 }
 
@@ -5808,25 +8480,6 @@ func (response GetOpenAPI200ApplicationYamlResponse) VisitGetOpenAPIResponse(w h
 		defer closer.Close()
 	}
 	_, err := io.Copy(w, response.Body)
-	return err
-}
-
-type GetOpenAPI500ApplicationProblemPlusJSONResponse struct {
-	InternalErrorApplicationProblemPlusJSONResponse
-}
-
-func (response GetOpenAPI500ApplicationProblemPlusJSONResponse) VisitGetOpenAPIResponse(w http.ResponseWriter) error {
-
-	var buf bytes.Buffer
-	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
-		return err
-	}
-	w.Header().Set("Content-Type", "application/problem+json")
-	if response.Headers.XRequestID != nil {
-		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
-	}
-	w.WriteHeader(500)
-	_, err := buf.WriteTo(w)
 	return err
 }
 
@@ -5912,9 +8565,24 @@ type StrictServerInterface interface {
 	// Logoff End the session
 	// (POST /auth/logoff/)
 	Logoff(ctx context.Context, request LogoffRequestObject) (LogoffResponseObject, error)
+	// GetMe Who am I?
+	// (GET /auth/me/)
+	GetMe(ctx context.Context, request GetMeRequestObject) (GetMeResponseObject, error)
+	// ChangePassword Change one's password
+	// (POST /auth/password/)
+	ChangePassword(ctx context.Context, request ChangePasswordRequestObject) (ChangePasswordResponseObject, error)
 	// Refresh Get a new access token and rotate the refresh token
 	// (POST /auth/refresh/)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// DeleteSessions Sign out elsewhere, or everywhere
+	// (DELETE /auth/sessions/)
+	DeleteSessions(ctx context.Context, request DeleteSessionsRequestObject) (DeleteSessionsResponseObject, error)
+	// ListSessions List one's own sessions
+	// (GET /auth/sessions/)
+	ListSessions(ctx context.Context, request ListSessionsRequestObject) (ListSessionsResponseObject, error)
+	// DeleteSession End one of one's own sessions
+	// (DELETE /auth/sessions/{id}/)
+	DeleteSession(ctx context.Context, request DeleteSessionRequestObject) (DeleteSessionResponseObject, error)
 	// SignIn Sign in with username and password
 	// (POST /auth/sign-in/)
 	SignIn(ctx context.Context, request SignInRequestObject) (SignInResponseObject, error)
@@ -6036,6 +8704,61 @@ func (sh *strictHandler) Logoff(w http.ResponseWriter, r *http.Request, params L
 	}
 }
 
+// GetMe operation middleware
+func (sh *strictHandler) GetMe(w http.ResponseWriter, r *http.Request) {
+	var request GetMeRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetMe(ctx, request.(GetMeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetMe")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetMeResponseObject); ok {
+		if err := validResponse.VisitGetMeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ChangePassword operation middleware
+func (sh *strictHandler) ChangePassword(w http.ResponseWriter, r *http.Request) {
+	var request ChangePasswordRequestObject
+
+	var body ChangePasswordJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ChangePassword(ctx, request.(ChangePasswordRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ChangePassword")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ChangePasswordResponseObject); ok {
+		if err := validResponse.VisitChangePasswordResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Refresh operation middleware
 func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams) {
 	var request RefreshRequestObject
@@ -6065,6 +8788,82 @@ func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RefreshResponseObject); ok {
 		if err := validResponse.VisitRefreshResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteSessions operation middleware
+func (sh *strictHandler) DeleteSessions(w http.ResponseWriter, r *http.Request, params DeleteSessionsParams) {
+	var request DeleteSessionsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSessions(ctx, request.(DeleteSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteSessionsResponseObject); ok {
+		if err := validResponse.VisitDeleteSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// ListSessions operation middleware
+func (sh *strictHandler) ListSessions(w http.ResponseWriter, r *http.Request) {
+	var request ListSessionsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.ListSessions(ctx, request.(ListSessionsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "ListSessions")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ListSessionsResponseObject); ok {
+		if err := validResponse.VisitListSessionsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// DeleteSession operation middleware
+func (sh *strictHandler) DeleteSession(w http.ResponseWriter, r *http.Request, id string) {
+	var request DeleteSessionRequestObject
+
+	request.ID = id
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.DeleteSession(ctx, request.(DeleteSessionRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "DeleteSession")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(DeleteSessionResponseObject); ok {
+		if err := validResponse.VisitDeleteSessionResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -6242,121 +9041,141 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nbhs3tv+rEPNfoE1XkuXPxDIWfziO08hpnDR26m6rrIeaoTSMRuQsybE8KQzcp7l9jz7KfZILHpLz",
-	"LVmOdW+6uAsEiC0NOYeHhz+eb//mBXyecEaYkt7gNy8iOCQCfjzBQUROOFOCx/r3kMhA0ERRzryB5zPe",
-	"lYoL4g+QigjCTC6IQFSiCRdIRVSiIKaEKYRjzkjP63gyiMgc66lUlhBv4EklKJt6He+2O+Vd/WFXzmjS",
-	"5fASHHcTTpkiwhtMcCzJ3V3He0/+mRKphi+aFJ3jOZHmzcI8hSgD2iQRN0R8I1HMpz30lhGkIqzgK0uj",
-	"JCyUmvgZSRSiE0SV/m1B4rg74WJOws0tQInseAIf1ldwQQKu6VAcLTBVaEwmXBCgk5FbhZTI0LfvX56g",
-	"w+3tPvrj9+1+b6e3+0STpldMBQm9gRIpKZM6p4zO07k32O44sjVNUyIeRPcFUSeczyhpEQVBJoLI6DqA",
-	"B3yEWYj8k4v3L68VnxHmdxDBQaR3AyP/gqjuiX2Qa0ZLxBdsgCRRHcQFCklMFAnROBsxzJxcwYZJnMli",
-	"6ySRknKm94nfENEbsQ1t0dXV1XGqIsIUDbBqWfClfrt+EUHjDC0iGkS5nNGAfKN3cEaYRFgQlEoSml07",
-	"eLqvd+2+DftSwu86XoIFnhPlDvDF+5eXmpD2FeivDaEdtIiIIFboGc8PzpiHmSaW3OJ5Emuqdt+/236G",
-	"3z09mf+4fRqFhx8+H7w7eyr3xXz4Gf9480lFEy3etztvpmLv1YvPs18Wk8Pbi5v3b579cjz96czreFQT",
-	"YHDG63gMz/W8P3c1OV1DbkV88e0PhE1V5A129g86Ne7AqgWRCWeSwKKf49BihP4t4EwRBj/iJIn1flLO",
-	"thLBxzGZ//WT5MCcfH16RGiOyA2OaXhtkcTreCFRmMbewNP4wQWa66M5oSQOzT5rtsEYYJgQXG/Cr78V",
-	"4y41MsEAZCFK779+Ot9JbyvBUi64CL27j3phSmR4rAmDPe54UmGVSm+w1+93PEUV7InezBzxZEGIl3Mr",
-	"FWwwxYpEPJVkYFc/qK/xrsz3vwgy8Qbe/9sq7oct863cemcmMNxvClaNloU5sFSikAfpHOAWZ3KA/DmO",
-	"Dbhea0Hz4fj7Nap8tKDKHC/LbMqQb/jra+aVbqyfu3bru+Z+aFuDfXyruEhgFc95mF1y/gMWU/IowdEr",
-	"uVacX8cwVae8/wVr9FOaP/AQoBszLLIQgnAQkERJgxRLpWB7tyoFblrFOXLvXykCNWo3JQHtyyP11Q2Q",
-	"XyVggxuq4eQlprFG2EdsZyDF5Hpi5qntZYGfeqlzKiVlU7jBODGSPyYxZ1N9ndu9hQvrnj3t1/a0+pq1",
-	"D3eZ8E1sq1+a0Kp8Sxlg1g16DGZcRUTkax8xnws6peyacXWN45gvYD6MxoIvJDzJVFWLmwg+LyaiivRG",
-	"7JxQ+BX0tpI20AHlAzQ70DEkkgpnRjfYjGCd3gYRZlPykosxDUNzu36xfJE5pjHw4oYIOqFVMTvV35o9",
-	"t98+UHhIF2bAYSiIlLkAFa9aKUMtxG1ElJrzWomioVa6VIYSwW9oSEpn6YanQWRti/q6tFThIOApU9ch",
-	"lZo1bkb7sV65+wZpXWdjgrhxuXpPkhhnj4QtYie7Fm62Tk0RGb6wRzfCEuFYEBxmaEwIQ25sCNzG68LW",
-	"YVXyzOQLLI0CbEyZewWuQfambqTKcnlCGAmLpbn1D5DfoMDvoe+JQhgxskCcESMErcK6ucvre4GZWikC",
-	"LVtfGFyb0dP1JS1lPiPJzqLx9wF9S89efvg83D6nQzmcq+SXk+HBcC5vh3RBw1fxYviJ04s4/DBk/R7J",
-	"zj6HV0P6lg77b+jZYS/YiRnYEwkVWl/ffnq4v/ds++nTnfzDa20f7Gr91pmV5S+eHYDqazeu8tXO/uFO",
-	"H/RiTfG1FbTnBAswNFJpTG4aegNvb8d+Ys0PHNOAeHdrSxtsUJusHVfM0oSwIzTmKspvI20pSKJqogKu",
-	"lm7J17JKVip+GWOZdwvTfNXIwoa/6zxGPIcv3oGhdgrcfxxS0TAxImb3sopUcGTtF/fpwjWLqHE8nVkO",
-	"EFC8bLWJ1KBuU4C0nDwq0ZSwlDKCxqkqUztAfoOgDarMblvPufoJVMzN7Cvc81ZlrSjQS1kg0YIIbSxN",
-	"9N1x38Wzve6+P8g2biF/E1sPzoNJ+/1RLL9MKVjF+nm14CjkVcNiSrQuMhgxv4Vgv4euwDcVRCSYIaO7",
-	"67nb3KJ1Tebq6qpb94KtkqW60+yRCMOUxub4VNv5j3TkmJmuwWVQF0FnkAY8jUNgrfE39tCPKVfG9Zq7",
-	"M0K0iAhDGU+RIAkXRjtcLZ77ZUeNWxVytNzjnqlQvgnpO0YTnMbKSaBdvYaVyrv8HtLMifkU0AesKZxK",
-	"glIWElFjyubw55wfB4rekGOjsz9q2xm/xjDZtbUAyjt/zpH5MjcPJjxlYeFpmtIbwlAgCBxRHMv1IeiC",
-	"TlmXMpT7DFbucZPMTWxzc31mGyko46DzgJnsnI0D5DcIqd8rXxcP3oKpds7VsTHUHiUbTbuvLBz2zdIp",
-	"+lqPgwG5l9d4rx5si9tZLLYXb14pIC20bgYIHmDlDlCbqby5c6+PDAnfpo878fcoG04t1ydBEK1ChxB7",
-	"IizsIU0BhKemmLIH6hvliQkL79/Squ2yMY1SECNahVHLMghSHFXcYVqIbYjNoLxmnx7p17UHGDdiei0m",
-	"8raItIVcfwx9y7idHVQVLdzcaTmFR/tJZ8R8t/SUzRhfML+D/Bo3yh/RMCbl3wW54TP9SGkmQbSK6KNv",
-	"MbLmYt3zoBY0sDwomWawU+DgIDdEZGMeZkChxsfCh9TQir7Q1vq64Lk5pX7VGXMqto3faFEojKwHnKeH",
-	"6+r/E3p6gxJsaEHGK2K/q8l4y+n4U92il5y/wSw7VorME5Pv8QhR4NdzzLJr7GarCANH+ktnc0ijFMke",
-	"ulqS11ADXRsTdzKyU3YuurlLL75HPOqUbkRAHBlubSjCN8QtOM+BcQoYFyV9ghG14GIG4lKjrS4wkC7S",
-	"zfNFVm92nlnyODH5wPANprHZiUeICKQHXael2ZZZX5h9o8ytDHdyiBUeY0l66FJk5lJGMVbGw7pUSvbr",
-	"Cpeb3p3gEhmrL+gG3ZtClOqCQ46oQowvjjR9EWVTuLVCElB9OS0JZPkN8myow3HNzj4mTs/pIT/CUs9/",
-	"PU5lph9vCC9WI8ZZQHrGxdScvc1bMSOZLN42IQreVr8zv44IyzTRJjoJ35CQ4kvY70fIclpMeD3XMxr/",
-	"ckmgL4jdLwh+Y4nq7nqtYH64fNl9dp8jc78qxvA6BGqYleSclPskeQnVmw7za5r8+nL9fL0D5LcTsjEb",
-	"Il9Qnvek/08ET4hQlMh6eKSeDnVsnBwxls4BpK92ezg6eURMo7jTMqca7anaeHbUfflO+Sd8/IkE4C84",
-	"KfkpGsvOE4oaiz7Vii8KIixwoIhAcFHJDhrHmM20HhfEaWis3GKFAReCBApFXEiCxvraEpnX8SZczLHy",
-	"BsX7KkvZ6x8edLw5Ze6D7Y6XwGBNyT9+/cdodNvvf/zuL15jxeU4TX0JVxFVBMkEBwRhAT4cqoqYMazo",
-	"CKVJQgTAqbZcBQo0SIa8ujATAaoQvb3fX4dm+8NoJD+uWsddOefv12JRnYJlH1s293SeqKxFYhkyz4DT",
-	"iqcKzcl8TAS4IxuTvKQkDnNfalVAHID91mR8npfW5DuYm0WSYAcAD51dvD1HdpTNeTzsbz85QhiZc4vG",
-	"GdzweuW9e3nk3p+jbBuDTCjuQcf9kuv7CjwfucsPFFF3uLlAMZ/yyaSHhgqZwy/Ns2AuWpA4QjzWi+KM",
-	"yNyniueFoamvbDTlPOy1yXU1wNrYYXR2dZknPPjaDOCCfgaA9R07+cS5bSDbxuXagJYhe+g1IQlkdTIt",
-	"HlxkiLM4ayUmD8m27DVzqRSF5WMf7+ippU1blpQFBG0fPu13+9vd/vZlvz+Af7/0yghBmTrY8xrJyHfV",
-	"CPCy3OiUKRovpWfNF7VFlu9/YdXBYMeilMWQWgM5JqVchzVJaYtk30+KEzBIf1pEWGmxRBFOEsLWZUI5",
-	"TP6bR1g612fOxss/LsHh+zSGD/qZ+jmuCHrlxZU9L4SwdYdaedUpH/Q2eHhFcKzBu44PTt0qVs5nrau+",
-	"IUJSoxauRis7YzGijRwXY5XtOdltWrbLgOcmCgjCZw89wC5IHqQRVxa4Gl0u6wfoW6zx5olJr9dmCJUy",
-	"JTYmYvSc8tV4sPtsr345LsOUVpk+tk50QDgtSFjRMY2pyo5K66RKknji3I/wwQOPOg1XsSBPC7LL/6Jl",
-	"OlldBuRLV2qSFZlNZRQEh4hxATUoPfScaFXD6PuELdmABi3VQ70uIbXJD/buu5lzrtZusTaRP7t63Xa7",
-	"Jek4poG2IY2m8HR/+2kH2Z+eoT9+PzC/PevvPkV//L7zpEXE42n5AJ9e7OwfeB3vvf3/NHxxcdx6pgNx",
-	"06rwkNZPZzRslx4g9mD3GVJROh8ngrI8tDoj7dfszChzOcknQO+x1/Hevn7XSitrpSmVFdSWdNo6+LZ1",
-	"cHY/mGk6zVs6wGbDhSXbe0FaFLAZyeB/qshc3ndtaBkpTBssBM6aJOkJ2yhwVmqbkgzxbFs0tbf/tEWI",
-	"jIG/lh18oh+965RU5ur7XnKBEsKTmIDeOMeZ1R3bNS5bI9JUuLApPhOcTQ3+mhIjqH/QU63F0pLO3+Bs",
-	"xf/QovABHuXarAsM6vXINAgICQt3nJ14zHlMMAONJr9Z5/jWlJ7tHx52ikI0U7zS1EeMz6NFXtvhzNX7",
-	"EeTcHchvd4OYijSMtJGlD6gf8kA6p4/szY2bPr9MUkHvNU2s9mJo7hR3vxWNjhGrMp9XSO6JFcEWOcB6",
-	"cVOB52gsMAsibWiwHjoHfc8ZJtqimhPMKJuCUWtBoVpeA5VX9aKmtjSJZpCnPZerLXOvNZ29npoNil4z",
-	"P7laatEapNe/QaqGvq+IinhYe6BRfbPUb9cWv2jkCrV5sMuuVMuF8gNtKPye4JAyIlvcM85pW1NENeGr",
-	"53TwWhlkazBaBzQVXsh5tlx1P8soVUovL+QL1jLPMp03X0dnOU6D4nvJf9KSkTVZsaamCklt93p9vkCR",
-	"q5/wpQrNB9nmE9F0agvpyKK19cdo0iJQp1HA2YROU0FC9K0JNJuKNv9JDx2PjTsCHCuMM9Ku0ysl6DhV",
-	"9rcwpKYW9F3pKRMUaUIJIIZGS75gxnNQrsiaEZJIhMc8NcW1mrxWV1KIFbn+xCkzSTg5aOrPu4rOSQM6",
-	"165gtfDxiBpYB0A5+BRTuQvqAXNNqJDq2nkev5ikNu3xGJl5IGMCI5ZqWbG7b2I+RlTA22PMHwkOy/yt",
-	"+jJncJVTaTH8caul8loqPJk8fpY0IcL5Cr58phhLdR3zaZvxeJ7GcYlb+mVwyMBYgmwiRBnKTJ59q4iy",
-	"NI7LQcQGXMLrH733Zdf1lxek1w4heI2CVFCVXUAVOqCBtUKXFelf1h1Y4Lp78QmzKf9GWq51TawRGZZ1",
-	"kCQKjbMyUPTQOUdmXhRgNmJgtVJljPZSUlkIyGedFhCWTLCKbDMI9JxIGkLBeTmZNMBCUKPTjVipurDF",
-	"tWqijFBKbmguSsmr3QgKOMIJfU0yE8uibMKbPPreaY7ADomwkSzKOhYfm15AyhBm6JVSyVsWZ3keVIRt",
-	"XeKI6Qs5Jt0ETwnCSYIwkhEXqhvTGxK2+mCMWwDsYxlZFRdCrXmzAXBCj1jF3euq+lyHBLgrR2zEvvvu",
-	"uWN/77vvIOdL3xYALRJSyRdIKv1Kk97rb+FURf4R8vW2XetxvvP1V3BpxOb8xtA376FTHERaw55ZRzm2",
-	"CbXuRlEC05iyKZIxllHd9RFSQQIlHcE8pERqavNsTCzIqhhjB2GF5lwqdLCHXtPnHUME4/YeNmlgvRF7",
-	"Y69lYJLL6IypVLYwED6jU8YFhLI1NWBEATUmZGZsSiqr9JRjyH7Z4kTPQXNHnCFfWwU++paLjj5jI2YE",
-	"CkvO0JhEFKyURg5RB4ZCwPRJBzG4yLnZD0VuVQ/5uZUxQBrOfLgx9OyuVcZKM+7IdBuZcIH8UrDeN3sU",
-	"cvQd4+o7pPAMTiwQPvIszvJUjbweAunHyN/rb5cq9iG3sJkxqG2VlY08NNcNkAHbGw1GIh6Hbaex3nik",
-	"VqbcgVosfSTdFZHjn0M83x3lI3ShMZYcoQs8JxdUkb9dKEED5VvR8t/BwajAW2/EjFUK9maurGmkRGNS",
-	"UgB76NhiBVSm2pYnXDNxnKFlbU9GTFt6rX1PYhoQZswIC4PHCRSV7fT62poQsTfwIqUSOdjaWiwWPQxf",
-	"97iYbtmxcuuH4cnp+cUpjNGXTDqfY5HZpHaTOy6raDgvrlsjLTFR0sbIWtAps55kl96QA27Jaz7w+r1t",
-	"QwBPCMMJ9Qbebq/f24VQqYrgttvqQW8eSCPd+rSYyZ7L3ZgaZ1Tz9ju7eo0uiCq8jeiP3/eflKN6M5IZ",
-	"jusjAulcdnV6Q8pArYyLZsSkonHs6nRcwg6EEuGag1I95M7WHN928ZT4RyZVRn8OuU0dpFFyGrnOK3jE",
-	"Ys6TjvF4Y/tOZgQL+TN9hCwFbghVPXQFUvnqYmf/wLfhKG3Y2uL3HPKHoTfQTDq7en3hVVvG/NrGNv/0",
-	"Ek99dwcHPMka3ZMiLKvB9JG3N7lcDNObq2j+7Ofseh4+59+//+V45C3r/zKcdM85I903WAXRsgYw2/2d",
-	"Fs/0x1oHmJ1+/2GFs8aU/tX6k3M3MjiJvXdd8xs4gb3+i7/f/DJ/wX+8OQkvnv3YH/99b/bq1cuDd9GP",
-	"T9WrPvv88iA6u/3nbrL7xrPOXuPjBX8tuGnBKetNnu2+Pdt9sXP7cvv59NlNOj5UP5Dt6as3n396ekCe",
-	"XabyMH336ub9T6cfPHDYerfXL08/v08P57sHr344v1YpOdg//OE8+fnqIDnJLhSd/f3T6+HVcB/3vbuP",
-	"a6f4WPftkgwfe2buK1et1fcb134HWYH/23/9x3/65UjxQ/ofQWn8JZ42X3PiwvIuQK211ZCTB0//iDyz",
-	"3f5eO9iYk/GNNAdGG/+pEDaM829OtnByz5zathH56d4qNXe663j76wypVhKWbSdv8OvH8iX3PTGgVgSm",
-	"ILUYTzU4eEa7NiDifdTzgJq8ZfJEtsCdxWXL1XNa61DikLRhRxS5nkbvAqVAVsrHtZ4VkBEz2gEJO5WJ",
-	"TSZmwOdaIwlmeQwCMkETghUJB6WmB+4K0UqE64AwYtQFnElYqI4L3HqLmLU3L5G2HSke2Sr6khnshg19",
-	"zsPsa/Y7WBswIbvwrtl47KHXztovNBlgSzOKK8pgS7cBV+zzL91x4AvQYa+/ff+QovQMRuzeP6LUV0oP",
-	"2V5jSKW3GAzav39QawbzF4KeHrW7zitLGe9VoGy4l379eFcBz1Or+1p5LAGn+6SEmXauFaB5iWekzcCD",
-	"GgptBDlHy5TegFbMyKKqomsIldoYAapS+Eobrq3oa9sz7h0WaQeHT/t99Mfve73tvd7OE7BJhwCXEk8I",
-	"UtxCqnmP+wgHZGC75iwiGhOEtSGNMBJcGVeuCVeSG8pT6YgYsbzSKIfe3IQ2Ti9Hv7Ybq6TnKB6HRac1",
-	"rCAzzPgX8s5YLpfQ9WVlJhNkEXFwKZBYEmtZY1BbYNG1FmRTTrQJ6Px6PMwQF+YDv9zD0W+7Lyzl/74w",
-	"yhfG6jPpOgH9GwP//BhY9IlqIBGcf9JEntU4aQsQVuDk2wTazOZecXRuC4msPmnwpAOQaWK1cFw1LNK5",
-	"fk6ROAbF36V8jFjeIoDcUqlkp/xtWz81iGG5Z2y0E+e9BQBEjLDkFXugl8A80Oc3n1Rzapy58rgjNCYZ",
-	"t/dKTOc2WJA3mh4xf2/n0LdZsRXPJdCgKXDlSFUc0nwdMu8RUFJUVSytiGh2l1obMEr1HHfVsLQ2wf6s",
-	"OFJv37EumjR6O3wVTNnbObx/cL2A9qth0ce6d1YfeNAZWht83AMzPKA47rqcnLXUsjxx1jk9m/5R+DRJ",
-	"0JTbnhLHVxfohE8ZVVwf87fHqYrQTq8/Yrhc3GCiBn9F716fnFpn7cHuwZNOEeDSNo5xt/I6/h2bkN0i",
-	"4oAQjCsEPmKUEQCtQIAdDKh0jBJMTSaEabtkZuOsiDJCtAxUMHjUlKIanTNXzor8bIwgEDNieY9AeMD1",
-	"mI+4UHFmdMIFFqE0a/D3+oe+8ZYvqCStgAU75DpEPga4mk39BL76kb6lZ+LNxVAO5y/lL9nwYBifXb75",
-	"9GGn1sTv9s3l6a3+rNrHz7TsO+j3y+nWj527rYvf2hBapNn/CwFoo//augjabEkLIw/XH/m+1G9zb7u/",
-	"Pq2nRROT/yt6YNXudaWhmK1q6FbppLoajU2gbAUIn0QkmFn8oVOGVSpIUSweYzqHYrR6zKrWqwK8g3nO",
-	"HJYzYyy6PL5BY7xUOJO2CYZRuYpajA7CseS5tetq5y5sIZqNRNsQIBSeW76EvIBJk2gylyS+ccV2qhSC",
-	"0Ij9vqw7GzXSNQlsQU3zvseg5dq9T5f2Ol0bsarJkeuj1v+yvzH3VOR/6mBTTsU/oXfwy9D4z6HPbjg4",
-	"YuSyDgqr4yMRlN59XhqUPwbFSSIsEbSzxHk2P7wB2lPmbckkABaWM5k3ywCQg9ZNR1rrs/lmgkiFBQTa",
-	"GjFvWwz42ICxS6U2SdctiQvrHTRLzZKTtowNG2u7tmEJGVZ3D8f0hvz/koDkm2GlwyZ39DI8j0si0tiz",
-	"twlhx++GD9s0N2mxEXkW6JgyDAZ6y1+Sae6CfXvxp0tU/tdMTPtUxMck+/Puiglqlv72yoodgQjgiuMq",
-	"rdaRN5opOX2wPcuF3xo4X2KXq2NZYInGKY0hKQYsoBFzE2HQaPTZnhHzB0Q4DklYOd48VZBMOJnQAGoB",
-	"YlLqZotklCq92gVDVLlIqUT+fn/XX5IJU5RnPBYYimoOAw0ms8T8nIOGKbVYGyUK6lpEdAhZuF9X+nKN",
-	"+ov4VC2uaWVYUZ+ySaZ9Y3OWXZ2GxJn5U0XF3zLZZHuaJefzpPaXcaAnlIQ82qXgCdNpYW9L2YLWHPog",
-	"FMnMIjU9AUwS4BYEUezEbakrMZ1A90ZcihwJPnftcPQhtAp+kb7l7Ji7TmsVW7UvBWKEhJAaLlJouFOt",
-	"7ylmregUy6YGznAhnQlEBVKcx+YtpckKFt59vPvvAAAA//8=",
+	"7H2Lctu2uu6rYHj2TJtuSZZ8tzx7znEcp3HSOKnt1Gu1yhYhEhIRkQAXAVpWOp45T3P6Hn2U8yRn8APg",
+	"XRdH6mrWWd2zZzWmSPAH8OO/fP+Fvzoej2LOCJPC6f/qBAT7JIF/nmMvIOecyYSH6m+fCC+hsaScOX3H",
+	"ZbwtJE+I20cyIAgzMSMJogKNeYJkQAXyQkqYRDjkjHScliO8gERYDSXnMXH6jpAJZROn5Ty0J7ytLrbF",
+	"lMZtDi/BYTvmlEmSOP0xDgV5fGw51+QfKRHy8kWdoiscEaHfnOi7EGVAmyDJPUm+ESjkkw56xwiSAZbw",
+	"k6FREOYLRfyUxBLRMaJS/TUjYdge8yQi/vYmIJP52RguVmdwQzyu6JAczTCVaETGPCFAJyMPEslkjr69",
+	"fnmOTnq9Lvr9t163s9vZe6ZIUzOmCfGdvkxSUiQ1ooxGaeT0ey1LtqJpQpIn0X1D5DnnU0oaWCEh44SI",
+	"YOjBDS7CzEfu+c31y6HkU8LcFiLYC9RuYOTeENk+NzdytdAC8RnrI0FkC/EE+SQkkvhoNB8wzCxfwYYJ",
+	"PBf51gkiBOVM7RO/J0lnwLa0RXd3d2epDAiT1MOyYcK36u3qRQSN5mgWUC/I+Ix65Bu1g1PCBMIJQakg",
+	"vt61w6MDtWurNuxLCX9sOTFOcESkPcA31y9vFSHNM1A/a0JbaBaQhBimZzw7OCPuzxWx5AFHcaio2rt+",
+	"3zvG74/Oox97F4F/8uHz4fvXR+IgiS4/4x/vP8lgrNj7YfftJNl/9eLz9OfZ+OTh5v767fHPZ5OfXjst",
+	"hyoCtJxxWg7DkRr3b21FTluTW2Jf/PADYRMZOP3dg8NWZXVg1gkRMWeCwKTPPI8IcU3Gat3VBY8zSZhU",
+	"/8RxHKotpZztxAkfhST6z0+Cw/pkU1RP+OoVsDRDxuXwHofUd1qOTySmoVo+9ZNaK8rgN8W35CGG/VT0",
+	"yGSOR2ow2JqWIySWqXD6+111CKmEpVR7IO1AatHta8wU04T1J1iSgKeC9A29/SpVj8XF+o+EjJ2+8z92",
+	"cqG+o38VO+/1AHrJ6tyAYd1ygiIqBGWTVk4ZnE51XCsHr4/cClFuB8Hk5jEZMDi0cEZOtcSFs6/Phhpb",
+	"8tQLiN9B11qKtEB8KFGHJ5gyfawLaunu7q5dPZ5N8zaP7FRP82PL+VvbqJG21iPLHs8VDizcc+ybKxvx",
+	"luGboVFURd5S6oknKFKSf0xJ6OdLBc/AeUwSrlbjl18LPKkUHzyAjAZU7KjuzgSFsxNjIWY88Z3Hj8v5",
+	"tFvm00yhPoFTq3PcFqdWaJlpfUAF8rmXRqDN8Vz0kRvhUOvuoZJjLvCvW6HKRTMqtfQ2i00ZcvX6up0y",
+	"523CNtyf33L+A04mZCPGUTMZSs6HIQxVlEmFpVF3qfWBm0B5Mr1ERkPBaY+l6CyXVr29MhfYYSXnyL5/",
+	"KQtUqN0WBzRPj1Rn10dumYAtbqjSVi8xDTfUMZ5IxsOxHqeyl7l6LohjMJA40Zw/IiFnE2Utmr0Fsbxi",
+	"T7uVPS2/Zu3DXSR8G9vqFgY0HsXCBdDzBjMZMy4DkmRzHzCXJ3RCtTLCYchnMB5Go4TPBNzJZNlJGCc8",
+	"ygeiknQG7IpQ+BPcgoKxaZRTQY0Jiec1HbUBY108eAFmE/KSJyPq+9p4+2L+IhGmoVbMJKFjWmazC/Wr",
+	"3nPz6xOZh7RhBOz7iTIeLAPlr1rKQw3EbYWV6uMajqK+sgLkHMUJv6c+KZyle2WFGNe1Oi/FVdjzeMrk",
+	"0KdCLY0d0VxWM7e/IGVKb40Rt85X1yQO8XxDsUXMYMPEjtaqGCKXL8zRDbBAOEwI9udoRAhD9lkfVhuv",
+	"K7ZOmgznGRbav9Ke8kqGq5G9LY1Umi6PCSN+PjU7/z5yaxS4HfQ9kQgjRmaIM6KZoJFZt6e8vk8wk0tZ",
+	"oGHrc39+O26gdjiyEcn8dTD63qPv6OuXHz5f9q7opbiMZPzz+eXhZSQeLumM+q/C2eUnTm9C/8Ml63bI",
+	"/PVn/+6SvqOX3bf09UnH2w0ZuKvKFRNOv3d0crB/3Ds62s0uDpX7uafsW4taFH84PgTT12xc6afdg5Pd",
+	"LtjF4OwYRntOcAJ+bCo0okN9p+/s75orxrvFIfWI87g2t8EGNfHaWcn5igk7RSMug5JTJYissAogee0C",
+	"lLeMV0qwnwZ+2jnys+zJHCLazMe6fPEeHOwL41Fv5Gj5sWaxYe6fV9x488MqW7jiEdWOp0V9QATkL1vu",
+	"ItWo25ZAWkweFWhCWEoZQaNUFqntI7dG0BZNZrutV1z+BCbmdva1GaBZtgQCzUiinCXAiDpPQ2yWLuz6",
+	"vnED+dvYegAPxs36I59+kVLwitX9csaRz8uOxYQoW6Q/YG4DwW4H3QH06QXEmyJtu2tQrI66f10oziWT",
+	"SjaHF8rP3xDI0SMNATKosqB1SD2ehj4srYazO+jHlEuN7Gdwho9mAWFozlOUkJgn2jpczp4HRaDGzgpZ",
+	"WlbAMyXKt8F9Z2iM01BaDjSzV2Kl9C4DD4Z8AtIHvCmcCoJS5pOksijbkz9X/MyT9J6caZt9o21nfIhh",
+	"sKHxAIo7f8WR/jFzD8Y8ZX6ONE3oPWHISwgcURyK9UXQDZ2wNmUowwyW7nGdzG1sc31+ehspGONg84Cb",
+	"bMHGPnJrhFT1yp8rD664fKm2aEOekEPY6DIvmN1fpWb28z3Onlm9vfaNWzIbEqJ1AxIphLQgAACov9UZ",
+	"c54mAjbUvHqLBsI7cJivuDzT7vJGu1H3vovbYt4srLulrGl4IMPaNYb4ZETEjGJWK3/z0n1soHU74vgJ",
+	"WEMfNQEW29vc90YYbAfXmiWcTYZZNKOidr00SdSM7e92OxI6CeQTN7Q4Brx11WZWSNsKolUe02BPS2d5",
+	"qs4sSFqBQjolCFsDTWgN8vUhVEq1Ef9dKv+wqG0haUBprIQoV9eHmCZhfgcpCiBLAQKPT/MLigMT5q8+",
+	"9GWM4Q8Q4RZ8YnMIJtajrybTQltjavnUk7VYLjw3YGouyMRy5w0hX/Qt42Z0UBmKE7n1RvLI07PWgLl2",
+	"6imbMj5jbgu5ldUoXqJ+SIp/J+SeT9UthZESolw5F32LkYF1qgihnFHPrEEBQoGdAiCS3JNkPuL+HChU",
+	"dkyO9da4/AsxkT/XyNme8/3vlRlRogRrWsrpEhUeb0qI+Jqs3VvO32I2P5OSRLFO+9uAFfgwwmw+xHa0",
+	"EjNwpH6sqB7RQXcL0tsqQtekRlke2S0GAezYhRevYI8qpVthEEuGnRsK8D2xE85SIa2jxJOCxcmInPFk",
+	"CuxSoa3KMJA12M7SBpdvdpZguBmbfGD4HtNQ78QGLAJZosO0MNoilASzb6TWyqCTfSzxCAvSQbc2GwiF",
+	"WOpIyEIuOahacHZ4e4ILZCxX0DW6tyVRyhP2ubLVGJ+dKvqUzwVayyceVcppQcDZrZFnzEK7amb0EbF2",
+	"Tge5ARZq/OEoFXN1e415sRwwzjzS0VBwffQmVHFK5iJ/25hIeFtVZ/45LCzSOOaJJP5b4lN8C/u9AS+n",
+	"+YDDSI2o40AFhr4hZr8gSQULVA2rKQPzw+3L9vGqgMNBmY3hdZBTZzk5I2UVJy+getvpOIomtzpdN5tv",
+	"H7nNhGzNy8wmlKW/qv/GCY9JIikR1TBmNSv2TIORIRYWqFWq3RyOVha5VlLcWpkTJe2p3HqS7Kq01+wK",
+	"H30iHuB65wU8sTbtzB+tTfpCGb7IC3CCPUkS4zS20CjEbKrsOC9MfY2D5DP0eJIQT6KAJ4KgkVJbydxp",
+	"OWOeRFg6fafgmhemst89OWw5EWX2Qq/lxPCwouS/f/nvweCh2/343X84tRkX46nVKdwFVBIkYuwRhBPA",
+	"WqnMcztgRqcojWOSgDhVrm6CPCUkfV6emI7UlojuHXTXodn8YzAQH5fN47GY+v1LPqlWvmQfGzb3Iorl",
+	"vIFjGdL3ALjMU4kiEo1IAmGD+iDgl9Z4g9jL5bFf8ZnRDtpfMmEzuLswvC0mqM5Mj9o0l5eUhH4WeinT",
+	"YuXor/X9z9JY69sPXm+est4CuYte37y7QuYpk4F/0u09O0UYafGBRnMwNNQGdFZulX1/Juyb5qYj90+S",
+	"OrdcqU0AW7IIAdjDVsbwBIV8wsfjDrqUSMsgoe8Fr9XIqlPEQzUpzojIQjA4yv1dZTmgCed+p+l4lfMx",
+	"aoyGXt/dZvlRrvJGeEI/g5x37XLysUWKIDnPpuaBsSM66A0hMUDJTHEpT+aIs3DeSEyWwdGw18xmXuUO",
+	"mLm9pYYWpohGUOYR1Ds56ra7vXa3d9vt9uH/f+4UBRVl8nC/gZvLCSOLKnVSJmm4kJ41X9SUiLL6hWWc",
+	"wzyLUhZCJh4A9oXUqDVJaUp8WU2KZTDIlpwFWCq2RAGOY8LWXYRiVo0SSWmkzpxJr/m4QB2sMlw+iAbB",
+	"VGL00otLe54zYeMONa5Vq3jQm8TDK4JDpUOq8sFaffnM+bRx1vckEVRbp8ullRkxf6KJHJuSIZorhJqM",
+	"fVuPxXXSADCfOfQgdoHzoOqgNMHl0qVWgPItVvLmmS72Ut4QFSIlJoSqza2ihj7cO96v6uhFMqWRp89M",
+	"tAcknGIkLOmIhlTOTwvzpFKQcGxRULjwxKNO/WVLkGURmul/0TQtry4S5AtnqnObmcl8Tgj2EeMJVER2",
+	"0HOiLB7tdhC2YANqtJQP9bqEVAY/3F+lmbNVrWixJpZ/ffemSbvF6SiknnJltaVwdNA7aiHzr2P0+2+H",
+	"+q/j7t4R+v233WcNLB5Oigf44mb34NBpOdfmvxf+i5uzxjPtJfeNBg9pvDqlfjP3ALGHe8dIBmk0ihPK",
+	"skyMKWlWs1NtU2YknwO9Z07LeffmfSOtrJGmVJSktqCTxocfGh+erxZmik79lhYss16FBdt7QxoMsCmZ",
+	"w3+pJJFYpTYUj+QeFk4SPK+TpAZsouAtaRDvWlWseu+NuW0T7QYPZsqpkUIbij0HS7JOrQksDos+4x/p",
+	"2DEy+ye9q7JWtYlWaGlcPIOFNLlikN1kKrT3D44aZISGkdZCW87VrY+tgkdUft9LnqCY8Dgk4BZEeG5c",
+	"g2aD2lQM1u1pLLPQtlavup4ZquHUUGudmIJLVzs4JZSrwZ4HdZM5KzbUrOYjUs8jxM9BXzPwiPOQYDgn",
+	"ueEU4Qdd535wctLKq951KWPd3NTIWoM4atZWtrkAQRZUQ24z2KbL3zGCkDwfI9fnnrDQouhEOhiU8Xia",
+	"0JV8aoxTTXMrN+0Ma7Q0WxXXeQnnnhsWbOADrCY3SXCERglmXqD8SNZBV2DOW79TOcwRwYyyCUAnRuaX",
+	"iy2hzLta4tqUNFcPJTZn9jblcTcWN1ULdcCOr1er1BJIypV4jdlDxQSviMiA+5UbasWZC+HiprBZLZW0",
+	"KXBSRPDNshRvaNK61wT7lBHRgAraWEHF8VCELx/TqtPSQ6ZEr/GBuoMDJTFmVe2/RZBKqabn8xlrGGeR",
+	"j5PNo7VYL9/kOrgikxOC1QZhuQRuSCEhBjJUkM4NyU6wjyVpSxqRJrlrVMxiwac99aIXbaPJRYeoWfhZ",
+	"j2Yh5co/WemTL6VfG5v1y3H9je8M5GTyi5pGC7GQw1QsW2yq/T3jxYDwF3J9evW5bOhRkiVPZQnvkKe6",
+	"KFm+swiBHuJJ436unH3NZ1FCJ2e9yuKUNjebVokE2IWcw5bwvFhoka5vExds06V2cTZwEz0ANtzyn5S4",
+	"nteJWhMdgLqDlYD/FzjPVbW70In8IJpw6FsjJ06NCWWgeEVaABAG8jgb00maEB99q3OMdNMB91kHnY00",
+	"BAxgNuOMNOMoUiZ0lErzl+9T3Q3mfeEuHQ+v63eQAIpJ+YxptLZYND8lJBYIj3gqM4lXjyKs3Y4GhDIZ",
+	"fuKUkbJVv/j8PmFw0P0bdMux1kNmOeRDWQH7hLHGNBFyaINTX0xSk2d/hvQ4ILYwYqniKcMlOi1AsxQg",
+	"8RqaEhDTyt6qjioDO5wKY4BtNlsqhkLi8XjzUdKYJNbT/fKRQHCGfNIE7F2lYVhYLVDj6jACkGXVOZqT",
+	"xSqGpWFYzDNpVmob730xuvnlrasqkgoQfS9NqJzfQL+qAhabdYYaAcb+0s799d2t06r7tssS3tAs4KKU",
+	"V4lDek9KXa92O71nWQ812GhbOWtoDqSMC/jlomZjt9XQBwR9XnzCbMK/EWZP2zpZBukNbSFBJBrNi+Ku",
+	"g6440uMiD7MBA7yTSg33FjKgfZDfBu6GvJoYy8A0tUPPiaA+NM4qVi15OEmodhcHrNDGoiEop9NkoCWW",
+	"pjlviVXuqpYvFI7pGzLXyRiUjXl9jb63Tiksh0BY8z1lLSPl6/EjyhBm6JWU8TsWzrNE3gCbBhgDpkz7",
+	"kLRjPCEIxzHCSAQ8kW21034jeq8BZUBWRWC8Z8gVypqmQfhywEqBQts+wnZ6A40/YAP23XfP7fJ3vvsO",
+	"kpaVzgPBJ6BmcYaEVK/UdWTuDk5l4J4iV23bUD3n2ihxSWoOWMTvNX1RB11gL1DO+9SEWLGp3LJ6USaY",
+	"hpRNkAix7VaVg+Y+TYgnhSWY+5QIRW1WcIITsixJpoWwRBEXEh3uozf0eUsTwbixJnQec2fA3hrjAhbJ",
+	"Fq2EVEjTgQKu0QnjCeRiKWoAnwFqdM6HhquoKNNTTIJyi2AWeg6gAOIMuR73iYu+5UlLnbEB0wyFBWdo",
+	"RAIKAEgtCbYFj0LGz7MWYmCOcL0fkjzIDnIzAKOPlLB1QZ+p0W3Lv6UI0anumjjmCXIL2Wau3iOfo+8Y",
+	"l98hiadwYoHwgWO0AE/lwOkg4H6M3P1ur9AaCpLj6ynvEcFsaUNCtepakMGy1xolBjz0m05jtYFipR9O",
+	"C4r+1ZG0CiyTf1biufYon6IbpQHIKbrBEbmhkvzXjUyoJ13DWu57OBgl8dYZMA14AZSVmZxKUqIRKZix",
+	"HXRmZAW0QDGtG7laxNEcLWrfOGANbeS0JAypR5gGJIwYPIuhe8Fup6vcnyQ0qkL0d3Zms1kHw88dnkx2",
+	"zLNi54fL84urmwt4Jsf6crFYiIr2nW6np2/jMWE4pk7f2et0O3uQkSMD0Jg7HegECtUKO59mU9GxKYIT",
+	"Ipt11Ou7N+iGyDyahH7/7eBZMWtjSuZ6XRQjQ9aw2U9c0bZSY7QDJiQNQ1u2bfNCIVUElBF0bkD2BET4",
+	"oY0nxD3VGZnqOqTQtpCSZZPA9nnEAxZyHrd0RBObdzK9/cidKkY3FNhHqOygO+CdVze7B4euATFIFEvT",
+	"CykTzJe+01eL9PruzY1TblD5S9OyuRe3eOJaTenxeF7r1RpgUc7ZGjj749vZZXp/F0THf5sPI/85//76",
+	"57OBs6jb5OW4fcUZab/F0gsWtZvsdXcbIo8fK/0md7vdp/VR0dDZLyZemIUJIQjovG/rvyDI53Rf/P3+",
+	"5+gF//H+3L85/rE7+vv+9NWrl4fvgx+P5Ksu+/zyMHj98I+9eO+tY4J5OoYH8TgIw0HQzRkf7717vfdi",
+	"9+Fl7/nk+D4dncgfSG/y6u3nn44OyfFtKk7S96/ur3+6+OBAQM55GL68+HydnkR7h69+uBrKlBwenPxw",
+	"Ff/t7jA+n99IOv37pzeXd5cHuOs8flw7k9SE5xYkkpozs6p7SRXZgdBtCxmG/6//+7//j1vMBHpKt1Xo",
+	"lHSLJ/XXnNu0K4sIKpvS5+TJw2+QzrzX3W8WNvpkfCP0gaHC1gb+tZILVnJfn9qmJ7LTvVPo9fnYcg7W",
+	"eaTcWKLofzn9Xz62HJFGEU7UAfueaKGWJx5ABQueKOHgaBtYCxHnoxoHjNkdnQe4A9AZFw2q56LSsM5K",
+	"0pq1n5cUaOsIVLcodRNS1pBHBkzrcOK3SgPrhH+PR8pu8KZZEBIKDmLANfuFHlhWhShVbxtiDRi1CUXE",
+	"zw28GW7UInrudSXStCP5LTt5F2Qtu2FDn3N//me2v1pbYEIS+2O9zfFT1c7aL9SJxgsLV0omW0PzKVtT",
+	"+i/dgOoLpMN+t7f6kbzCGZ7YW/1Eoc2oeqS3xiOlVrPw0MHqhxoLZb5Q6Kmn9tZ5ZaGwqiwof62CQL98",
+	"fCwJzwtj+9osl1xwZnkvucyMyM5SSx2wEdOHJiueCnQqI+OzlkXztWxjZGZbzs6sYVqy1pWX02kygd/q",
+	"EP0mtmMhj6gYtXR2u7uH7V6vvbt/2z02Wc6F0JDRpcVwoXlkt/qItjt7J3u4N9ptH3ndbvuo2+22j9X/",
+	"dPP/6+nwkxpHeUu93l7nqBrDKtN10t+zL7FBumKCTzG25rzln2kY4p0D7ZlZiNiA/rpI43+ZdelInV2w",
+	"lcZ7b8ki0ae5pMx325RyG4mrNWRPuS/+n3i0S+hz9WDfBRzhCF3+z8KRtskihSNt+WaJIXRFiLGEan0y",
+	"Rhq0rZ5c7VJnHX/Vhn8jUKm/sECUabALDBWZYCawp96omygwMstfA51PJQoJFhId5xVWoqVd6bxVm8ej",
+	"iLNwPmCQsQ8FHAAr8jwUp6PVTe1p87JREgrAYbCYEl9/XKPJkNLZMO/zs/fFRlE9U3BhZVg5yc/BKEq9",
+	"AI10WjFnT6lGLKcvPpbDtkrUfR3GUrEvi215awVIhatwsa7qq5Aof4wBVBNCaxlB9dZBf4ottL97svrh",
+	"am+Fr1XQnptKVka+EaighpcIXWOTLZG5t3hKmuBsaHlApcjCShN6D+iikpcl40mdD0GkcWFT+IknA9bo",
+	"xZrw4v5Jnp5/ctTtot9/2+/09ju7zwCBvwS3U+AxQZIb11S/x17CHumbZtSzgIYE4bESShglXOqwus77",
+	"JPeUp1lq0oBljUEyFzYLGOgQn6W/g84qpGfecOjnHzDAOlvLKBjbcN7W3NmvaTFdMTELOARQQObrOAIG",
+	"+AcmXensP+FEqS4bxeT+HLq6qQtu8cs7bpO6MJT/5XgXdcnyc2kbbP/lS379vmTefr0mieD8k7rkWe5v",
+	"Wq2+owVkSJo+IXax1MzUyT5haAzEqIPOmOlVVYbfRqSQKWk7fbUGDEvEmUdOS3MyoUqTjjbhUlcE64ZG",
+	"WTXn3JS0NYkCPZssq3BFPMeFSQm3kHSwLMf1FLk4DF2U51xUavP1cDam84/UGJba0xMej8lSADnLVbbD",
+	"4DBsyjHeOMJj6ul31zcj4YFmM3JeMA7RXZ72ZZwanSeIcAQNmwMStQqK9i9I7g+ySGudSr9WMw86GvJU",
+	"gpkAaXAgWiAADX82mnytxWBZ5rIYiwxgkSwHBdK+dJhAMSZ4s9BNBRIk66hYSIUsSJOtgGNaEv37wGPr",
+	"B1+zlV6O7ou/YK1tH8MfqJDG1+Izli30cn8rsyN+pf5jxZhYopZXaWXb5AhIGucHWiPeZY27LqczYFYZ",
+	"5OqY+ss/Sru8vHtbKri3uQrW7mNJ/+YlOwUt/Jfe/ZP07r5Oilj+YNbg/WuVEBfMt+1ynywndMnRElzm",
+	"XQwfI87CFujKAMYmD0DjF5qDdU2d/dSrpJG6T5IwhIQNW6sLSLXGpMkDFVK0ir82fRYN7I5ZXvQG6HiG",
+	"PAFooZ3TrKEnHCIYB74GnQ2qPLPR3HbPPEUjMucGVg1pZFKxs8+RD5i7v3viGv+mlBcKNCgKbLfCslRV",
+	"63rJNoHH14DF67GqtQGKQru39THwPx23qH6FY6Oj/xcGvFTm1F0ByjRG2fidjhWwBvcoDtu2mHotGDhr",
+	"aGPjHvW8VrgaxwBHAE58dneDzvmEUcnVMX93lsoA7Xa6A4aLTcd0TvZ/ovdvzi9Mku3h3uGzVl4+MOLS",
+	"pOfzqvw7037LLOAgIRiXCHJ70ZyA0DLeA0ilMxRjqqvlNIiiR1PCOhvv1kK+cKvuVKsx7gwMzvsmYQRp",
+	"7gOWfeoPbjD4LhRVhHONQc9w4gs9B3e/e+JqmGhGRSM6o3fIfuhxE8FV/zZfgu9+pO/o6+TtzaW4jF6K",
+	"n+eXh5fh69u3nz7sVr7F9/D29uJBXSt/jk9/ee+w2y22Qdp07KaP8a0tQvP2V/9CArT2GbV1JWj9y7Lw",
+	"5Mn6T14XPpu53+uuT+tF/o2DfxfcuWzd2c6xmC37Llvpg6jLpTFIufkSIXweEG8qspp0LNOE5L2kQ0wj",
+	"wHDw8so+yOrM6qqxmOrglE2T6teeFxLPRQlSznuktRAOBc+ia7an5Y1pEGnqfPTMdOdRsy4+z8WkLuOL",
+	"BAnvbRNMWUgdVxL7uojVazPSfuuvQWrq920iLdf+hOnCT5auLbHKBfRfbepDFhkFRvj/PKnhy6Tx12HP",
+	"bjmpXfNlVSgsz2sPoCXm54UpmmdgOAmEBYKvUuKsDRO8Ab4ymX2hSIDAwmIqsqQoEHLwZZdTZfWZat6E",
+	"CIkT2ZioaZp0boxHm5Y3ujlOQ8HZegfNULMoyWjBMmyxo/qCvb4s7wNA/8W0vWxZzT6b8rrOHEdhYbNr",
+	"q/8uJuzs/eXTlt8Omi9pVss/ogyDq10FGRvX07wd+dxLI/39KyxzlUgSxEdk/s9YX10gQkVGypK1hWqK",
+	"JUdITCvpzQUgBpvzleeuwBoWJm6bgs2wQKOUhlBgCF7JgNmBMFgZ6rxNCVQghRz7xC8dOZ5KyJkcj6kH",
+	"PVxCUvhQLBJBKtVsZwxRaatOBHIPunvugqrCvLXVpoc174Slj6uu0tP/zg6yblO19snNqWvGlT3Mtvd9",
+	"vY2s3C9ap3JjssYFy3t7bXPRvjFdGmx/HYHnOhefCmR6kP0Tzuc5ZqX+OfAZFwGdAxaKQRhOMXtTYAaC",
+	"C+og5O0bklRH43TZ8w4kUpmBm4KzIR0DgowL2WMJj2xTKnUIjdFdyJvI+jotaAloOmpQpjETDzMkiHYl",
+	"8n6TFsLMQL3GwcoN4REjxIfOGkkKH9yodTwzo5aMhkVDwzLzRFgfhyZIch7qtxQGy/fj8ePj/wsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,
