@@ -1,0 +1,53 @@
+package session
+
+import (
+	"errors"
+	"fmt"
+	"time"
+)
+
+// What a use case answers when it did not do what was asked. Faults of the
+// store come through as repo.ErrUnavailable, of the identity provider as the
+// errors of package cognito, of the hashing as password.ErrBusy.
+var (
+	// ErrNoActiveAccount: there is no active account with this username and password. Which of it is wrong, the error
+	// does not say.
+	ErrNoActiveAccount = errors.New("session: no active account with these credentials")
+	// ErrNotARefreshToken: none of what was presented is a refresh token of this service. Nothing is known of a session.
+	ErrNotARefreshToken = errors.New("session: not a refresh token of this service")
+	// ErrReplayed: the ID token has opened a session before, and this is not the same client's retry.
+	ErrReplayed = errors.New("session: the ID token was exchanged before")
+	// ErrAccountDisabled: the identity is proved, but its account is disabled.
+	ErrAccountDisabled = errors.New("session: the account is disabled")
+	// ErrSessionOver: the access token is genuine, but its session has ended.
+	ErrSessionOver = errors.New("session: the session of the access token is over")
+	// ErrNoSuchSession: the user has no session of that id.
+	ErrNoSuchSession = errors.New("session: no such session of this user")
+	// ErrWrongPassword: the current password, asked for once more, is not right.
+	ErrWrongPassword = errors.New("session: wrong password")
+)
+
+// SignedOutError says that the session is over. Only this error allows the
+// caller to delete the cookie.
+type SignedOutError struct {
+	Kind         Kind // SignedOut or Reuse
+	Reason       Reason
+	RevokeReason string // of ReasonRevoked
+}
+
+func (e *SignedOutError) Error() string {
+	if e.RevokeReason != "" {
+		return fmt.Sprintf("session: signed out: %s (%s)", e.Reason, e.RevokeReason)
+	}
+	return fmt.Sprintf("session: signed out: %s", e.Reason)
+}
+
+// ThrottledError says that too many attempts were made; the next may be made
+// after RetryAfter.
+type ThrottledError struct {
+	RetryAfter time.Duration
+}
+
+func (e *ThrottledError) Error() string {
+	return fmt.Sprintf("session: too many attempts, the next in %s", e.RetryAfter)
+}

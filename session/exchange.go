@@ -1,0 +1,128 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/repo"
+)
+
+// Exchange opens a session for the user whom an identity provider's ID and
+// access token name, and creates the user where there is none yet. A pair opens
+// one session: again, it is ErrReplayed, but for a retry of the same client
+// within the grace, which gets the same session.
+//
+// Other errors are those of package cognito, ErrAccountDisabled and
+// repo.ErrUnavailable.
+func (s *Service) Exchange(ctx context.Context, idToken, accessToken string, c Client) (Grant, error) {
+	now := s.now()
+	if s.IdentityProviders == nil {
+		return Grant{}, fmt.Errorf("no identity provider is configured: %w", cognito.ErrInvalidToken)
+	}
+	identity, err := s.IdentityProviders.VerifyPair(ctx, idToken, accessToken)
+	if err != nil {
+		return Grant{}, fmt.Errorf("verifying the identity provider's tokens: %w", err)
+	}
+	user, err := s.userOf(ctx, identity, c, now)
+	if err != nil {
+		return Grant{}, err
+	}
+	if !user.IsActive {
+		s.record(ctx, event("sign_in_failed", user.ID, "", c, now, map[string]any{"reason": "user_disabled", "method": identity.Provider}))
+		return Grant{}, ErrAccountDisabled
+	}
+	begun := s.newSession(user.ID, identity.Provider, c, now)
+	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
+	x := &repo.Exchange{Digest: identity.IDTokenDigest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
+	grant, err := s.start(ctx, user, begun, x, c, now)
+	switch {
+	case errors.Is(err, repo.ErrConflict):
+		return s.exchangedBefore(ctx, x.Digest, c, now)
+	case errors.Is(err, ErrNoActiveAccount):
+		return Grant{}, ErrAccountDisabled
+	}
+	return grant, err
+}
+
+// exchangedBefore answers a pair that has opened a session already: with that
+// session's tokens where this is a retry whose first answer was lost.
+func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, now time.Time) (Grant, error) {
+	x, err := s.Store.FindExchange(ctx, digest)
+	if err != nil {
+		return Grant{}, fmt.Errorf("finding an exchange: %w", err)
+	}
+	su, err := s.Store.FindSession(ctx, x.SessionID)
+	if errors.Is(err, repo.ErrNotFound) {
+		return Grant{}, ErrReplayed
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("finding a session: %w", err)
+	}
+	_, dead := stateOf(su).dead(now)
+	sameClient := su.Session.IP == c.IP && su.Session.UserAgent == truncate(c.UserAgent, maxUserAgent)
+	inGrace := now.Before(su.Session.CreatedAt.Add(s.Policy.Grace))
+	if dead || !sameClient || !inGrace || su.Session.Generation != 1 {
+		s.record(ctx, event("exchange_replayed", su.User.ID, su.Session.ID, c, now, nil))
+		return Grant{}, ErrReplayed
+	}
+	return s.grant(su, current(su.Session), now)
+}
+
+// userOf returns the user of an identity. Only (issuer, subject) says who it
+// is; an e-mail address never does.
+func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now time.Time) (repo.User, error) {
+	user, err := s.Store.FindUserByIdentity(ctx, i.Issuer, i.Subject)
+	if err == nil {
+		return user, nil
+	}
+	if !errors.Is(err, repo.ErrNotFound) {
+		return repo.User{}, fmt.Errorf("finding a user by identity: %w", err)
+	}
+	identity := repo.Identity{Issuer: i.Issuer, Subject: i.Subject, Provider: i.Provider, CreatedAt: now, LastSeenAt: now}
+	fresh := s.newUser(i, now)
+	wanted := fresh.Username
+	for range maxUsernameTries {
+		identity.UserID = fresh.ID
+		user, created, err := s.Store.CreateUserWithIdentity(ctx, fresh, identity)
+		switch {
+		case err == nil && created:
+			s.record(ctx, event("user_created", user.ID, "", c, now, map[string]any{"method": i.Provider}))
+			return user, nil
+		case err == nil: // somebody else's first sign-in was faster
+			return user, nil
+		case !errors.Is(err, repo.ErrConflict):
+			return repo.User{}, fmt.Errorf("creating a user: %w", err)
+		}
+		fresh.Username = truncate(wanted, maxUsername-suffixLength-1) + "-" + strings.ToLower(rand.Text()[:suffixLength])
+	}
+	return repo.User{}, fmt.Errorf("creating a user for a new identity of %s: %w", i.Provider, repo.ErrConflict)
+}
+
+const (
+	maxUsername      = 150 // bytes: Django's limit in characters, and so never above it
+	suffixLength     = 8
+	maxUsernameTries = 4
+)
+
+// newUser is the user that an identity's first sign-in makes. It has no
+// password, and the name it has at the provider where that is free.
+func (s *Service) newUser(i cognito.Identity, now time.Time) repo.User {
+	u := repo.User{
+		ID: newID(), Username: truncate(i.Username, maxUsername),
+		Email: i.Email, EmailVerified: i.Email != "" && i.EmailVerified == cognito.Verified,
+		FirstName: i.GivenName, LastName: i.FamilyName,
+		Password: "!", IsActive: true, DateJoined: now, UpdatedAt: now,
+	}
+	if s.UserIDFromSubject[i.Provider] {
+		u.ID = i.Subject
+	}
+	if u.Username == "" {
+		u.Username = truncate(i.Subject, maxUsername)
+	}
+	return u
+}

@@ -1,0 +1,130 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/tokens"
+)
+
+// Parse returns what the presented strings say that are refresh tokens of this
+// service, one for each session: a browser may hold several cookies of one name
+// (of another path or domain, left by an earlier set-up), and of two tokens of
+// one session only the newer can be the one that its client means. The newest
+// comes first. ErrNotARefreshToken where there is none.
+//
+// Whether a session is alive it does not say: an expired token parses too.
+func (s *Service) Parse(presented []string) ([]tokens.Refresh, error) {
+	var found []tokens.Refresh
+	for _, token := range presented {
+		r, err := s.Tokens.ParseRefresh(token)
+		if err != nil && !errors.Is(err, tokens.ErrExpired) {
+			continue
+		}
+		same := slices.IndexFunc(found, func(f tokens.Refresh) bool { return f.SessionID == r.SessionID })
+		switch {
+		case same < 0:
+			found = append(found, r)
+		case found[same].Generation < r.Generation:
+			found[same] = r
+		}
+	}
+	if len(found) == 0 {
+		return nil, ErrNotARefreshToken
+	}
+	slices.SortStableFunc(found, func(a, b tokens.Refresh) int { return b.IssuedAt.Compare(a.IssuedAt) })
+	return found, nil
+}
+
+// Refresh grants new tokens for the first of the presented refresh tokens whose
+// session is alive (RFC 6749 §6), and rotates it (RFC 9700 §4.14.2). Where none
+// is, the error is the *SignedOutError of the first. Any other error leaves
+// every session as it was, as far as the client can tell: the same token may be
+// presented again.
+func (s *Service) Refresh(ctx context.Context, presented []tokens.Refresh, c Client) (Grant, error) {
+	now := s.now()
+	first := error(ErrNotARefreshToken)
+	for i, p := range presented {
+		grant, err := s.refresh(ctx, p, c, now)
+		if err == nil {
+			return grant, nil
+		}
+		var out *SignedOutError
+		if !errors.As(err, &out) {
+			return Grant{}, err
+		}
+		if i == 0 {
+			first = err
+		}
+	}
+	return Grant{}, first
+}
+
+// maxTries bounds how often a refresh looks again because another one of the
+// same session was faster. Each try that fails means that another succeeded.
+const maxTries = 4
+
+// refresh is the common path in one statement, and the slow one where that
+// found nothing to advance.
+func (s *Service) refresh(ctx context.Context, p tokens.Refresh, c Client, now time.Time) (Grant, error) {
+	for range maxTries {
+		su, err := s.Store.RotateSession(ctx, p.SessionID, p.Generation, now, now.Add(s.Policy.RefreshLifetime))
+		if err == nil {
+			return s.grant(su, current(su.Session), now)
+		}
+		if !errors.Is(err, repo.ErrStale) {
+			return Grant{}, fmt.Errorf("rotating a session: %w", err)
+		}
+		grant, err := s.refreshSlowly(ctx, p, c, now)
+		if !errors.Is(err, repo.ErrStale) {
+			return grant, err
+		}
+	}
+	return Grant{}, fmt.Errorf("refreshing a session that never holds still: %w", repo.ErrUnavailable)
+}
+
+// refreshSlowly reads the session, decides and carries out. ErrStale means that
+// the session has moved on meanwhile.
+func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client, now time.Time) (Grant, error) {
+	su, err := s.Store.FindSession(ctx, p.SessionID)
+	if err != nil && !errors.Is(err, repo.ErrNotFound) {
+		return Grant{}, fmt.Errorf("finding a session: %w", err)
+	}
+	state := stateOf(su)
+	out := Decide(state, Presented{Generation: p.Generation}, s.Policy, now)
+	switch out.Kind {
+	case Rotate:
+		return Grant{}, repo.ErrStale
+	case Retry:
+		return s.grant(su, out.Successor, now)
+	case LateRetry:
+		e := event("refresh_late_retry", su.User.ID, p.SessionID, c, now, map[string]any{"generation": p.Generation})
+		if err := s.Store.ForgiveLateRetry(ctx, p.SessionID, state.Generation, s.Policy.LateRetries, e); err != nil {
+			return Grant{}, fmt.Errorf("forgiving a late retry: %w", err)
+		}
+		return s.grant(su, out.Successor, now)
+	case Reuse:
+		e := event("refresh_reuse", su.User.ID, p.SessionID, c, now, map[string]any{
+			"reason": out.Reason.String(), "presented": p.Generation, "current": state.Generation,
+		})
+		if _, err := s.Store.RevokeSession(ctx, p.SessionID, RevokedByReuse, e); err != nil {
+			return Grant{}, fmt.Errorf("revoking a session: %w", err)
+		}
+	}
+	return Grant{}, &SignedOutError{Kind: out.Kind, Reason: out.Reason, RevokeReason: out.RevokeReason}
+}
+
+// stateOf is what Decide is told of a session; the zero SessionUser is one that
+// does not exist.
+func stateOf(su repo.SessionUser) State {
+	r := su.Session
+	return State{
+		Exists: r.ID != "", Generation: r.Generation, RotatedAt: r.RotatedAt, IdleExpiresAt: r.IdleExpiresAt,
+		ExpiresAt: r.ExpiresAt, LateRetries: r.LateRetries, ForgivenAt: r.ForgivenAt, RevokedAt: r.RevokedAt, RevokeReason: r.RevokeReason,
+		UserActive: su.User.IsActive,
+	}
+}

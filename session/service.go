@@ -1,0 +1,200 @@
+package session
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/claims"
+	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/password"
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/tokens"
+	"github.com/google/uuid"
+)
+
+// Store is what the use cases ask of a repository.
+type Store interface {
+	repo.Users
+	repo.Identities
+	repo.Sessions
+	repo.Throttle
+	ListSessions(ctx context.Context, userID string, now time.Time) ([]repo.Session, error)
+	RevokeSession(ctx context.Context, id, reason string, e repo.AuditEvent) (bool, error)
+	RevokeUserSessions(ctx context.Context, userID, keepSession, reason string, e repo.AuditEvent) (int, error)
+	SetPassword(ctx context.Context, userID, encoded, keepSession string, e repo.AuditEvent) error
+	RecordEvent(ctx context.Context, e repo.AuditEvent) error
+}
+
+// Tokens is what the use cases ask of the token service.
+type Tokens interface {
+	IssueAccess(subject tokens.AccessSubject, now, notAfter time.Time) (token string, expires time.Time, err error)
+	IssueRefresh(r tokens.Refresh) (string, error)
+	ParseRefresh(token string) (tokens.Refresh, error)
+}
+
+// Passwords is what the use cases ask of the password hasher.
+type Passwords interface {
+	Hash(ctx context.Context, plain string) (string, error)
+	Verify(ctx context.Context, encoded, plain string) (password.Result, error)
+	VerifyNone(ctx context.Context, plain string) error
+}
+
+// IdentityProviders verifies what identity providers issued.
+type IdentityProviders interface {
+	VerifyPair(ctx context.Context, idToken, accessToken string) (cognito.Identity, error)
+}
+
+// Claims computes the custom claims of a user's access token.
+type Claims interface {
+	Evaluate(u claims.User) (map[string]any, error)
+}
+
+// Config is what a Service works with. Every interface is required but
+// IdentityProviders: nil refuses every exchange.
+type Config struct {
+	Store             Store
+	Tokens            Tokens
+	Passwords         Passwords
+	IdentityProviders IdentityProviders
+	Claims            Claims
+
+	Policy          Policy
+	SessionLifetime time.Duration // from the sign-in to the absolute end; at least Policy.RefreshLifetime
+	Limits          Limits
+
+	// UserIDFromSubject names the identity providers whose new users take the subject as their id; the others' get a
+	// new UUIDv7.
+	UserIDFromSubject map[string]bool
+
+	Now    func() time.Time // nil: time.Now
+	Logger *slog.Logger     // nil: discards
+}
+
+// Service carries out the use cases. It is safe for concurrent use.
+type Service struct {
+	Config
+}
+
+// New checks the configuration and returns the service. It does no I/O.
+func New(c Config) (*Service, error) {
+	switch {
+	case c.Store == nil, c.Tokens == nil, c.Passwords == nil, c.Claims == nil:
+		return nil, errors.New("session: Store, Tokens, Passwords and Claims are required")
+	case c.Policy.RefreshLifetime <= 0, c.SessionLifetime < c.Policy.RefreshLifetime:
+		return nil, errors.New("session: the refresh lifetime must be positive and no longer than the session's")
+	case c.Policy.Grace < 0, c.Policy.LateRetries < 0:
+		return nil, errors.New("session: the grace and the late retries can't be negative")
+	}
+	if err := c.Limits.check(); err != nil {
+		return nil, err
+	}
+	if c.Now == nil {
+		c.Now = time.Now
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return &Service{c}, nil
+}
+
+// Client is who asks, as far as the transport knows.
+type Client struct {
+	IP        string
+	UserAgent string
+}
+
+// maxUserAgent bounds what is kept of a User-Agent header, in bytes.
+const maxUserAgent = 512
+
+// Grant is what a client gets: an access token, and the refresh token that
+// follows the one it used. All times are those of the request.
+type Grant struct {
+	SessionID      string
+	AccessToken    string
+	AccessExpires  time.Time
+	RefreshToken   string
+	RefreshExpires time.Time
+	SessionExpires time.Time
+	User           repo.User
+	Now            time.Time
+}
+
+// grant mints the tokens for a session whose current generation is the
+// successor's.
+func (s *Service) grant(su repo.SessionUser, next Successor, now time.Time) (Grant, error) {
+	custom, err := s.Claims.Evaluate(claimsUser(su.User))
+	if err != nil {
+		return Grant{}, fmt.Errorf("computing the claims of user %s: %w", su.User.ID, err)
+	}
+	access, accessExpires, err := s.Tokens.IssueAccess(tokens.AccessSubject{
+		UserID: su.User.ID, SessionID: su.Session.ID, Custom: custom,
+	}, now, su.Session.ExpiresAt)
+	if errors.Is(err, tokens.ErrSessionOver) { // it ends within the second
+		return Grant{}, &SignedOutError{Reason: ReasonExpired}
+	}
+	if err != nil {
+		return Grant{}, fmt.Errorf("issuing an access token: %w", err)
+	}
+	refresh, err := s.Tokens.IssueRefresh(tokens.Refresh{
+		SessionID: su.Session.ID, Generation: next.Generation, UserID: su.User.ID,
+		IssuedAt: next.IssuedAt, ExpiresAt: next.ExpiresAt,
+	})
+	if err != nil {
+		return Grant{}, fmt.Errorf("issuing a refresh token: %w", err)
+	}
+	return Grant{
+		SessionID: su.Session.ID, AccessToken: access, AccessExpires: accessExpires,
+		RefreshToken: refresh, RefreshExpires: next.ExpiresAt, SessionExpires: su.Session.ExpiresAt,
+		User: su.User, Now: now,
+	}, nil
+}
+
+// newSession returns the first generation of a session that begins now.
+func (s *Service) newSession(userID, method string, c Client, now time.Time) repo.Session {
+	return repo.Session{
+		ID: newID(), UserID: userID, Generation: 1, CreatedAt: now, RotatedAt: now,
+		IdleExpiresAt: earlier(now.Add(s.Policy.RefreshLifetime), now.Add(s.SessionLifetime)),
+		ExpiresAt:     now.Add(s.SessionLifetime),
+		Method:        method, UserAgent: truncate(c.UserAgent, maxUserAgent), IP: c.IP,
+	}
+}
+
+// current is the successor that a session's state stands for.
+func current(s repo.Session) Successor {
+	return Successor{Generation: s.Generation, IssuedAt: s.RotatedAt, ExpiresAt: s.IdleExpiresAt}
+}
+
+// event returns an audit event of this client.
+func event(name, userID, sessionID string, c Client, now time.Time, details map[string]any) repo.AuditEvent {
+	e := repo.AuditEvent{
+		ID: newID(), At: now, Event: name, UserID: userID, SessionID: sessionID,
+		IP: c.IP, UserAgent: truncate(c.UserAgent, maxUserAgent),
+	}
+	if len(details) > 0 {
+		e.Details, _ = json.Marshal(details) // strings and numbers only: it can't fail
+	}
+	return e
+}
+
+// now is the time of a request: one for all that it does, as the store keeps it.
+func (s *Service) now() time.Time {
+	return s.Now().UTC().Truncate(time.Microsecond)
+}
+
+// newID returns a UUIDv7, which sorts by the time of its making.
+func newID() string {
+	return uuid.Must(uuid.NewV7()).String() // fails only where crypto/rand does, which ends the program
+}
+
+func claimsUser(u repo.User) claims.User {
+	return claims.User{
+		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified,
+		FirstName: u.FirstName, LastName: u.LastName,
+		IsActive: u.IsActive, IsStaff: u.IsStaff, IsSuperuser: u.IsSuperuser,
+		DateJoined: u.DateJoined, LastLogin: u.LastLogin, Attributes: u.Attributes,
+	}
+}

@@ -1,0 +1,118 @@
+package session
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/password"
+	"github.com/gatehouse-auth/gatehouse/repo"
+)
+
+// MethodPassword is the Method of a session that began with a password.
+const MethodPassword = "password"
+
+// SignIn opens a session for the user who has this username and password. White
+// space around the username does not count.
+//
+// The errors are ErrNoActiveAccount, *ThrottledError, password.ErrBusy and
+// repo.ErrUnavailable. An unknown user costs as much work as a wrong password.
+func (s *Service) SignIn(ctx context.Context, username, plain string, c Client) (Grant, error) {
+	now := s.now()
+	username = strings.TrimSpace(username)
+	counted, err := s.countAttempt(ctx, username, c, now)
+	if err != nil {
+		var throttled *ThrottledError
+		if errors.As(err, &throttled) {
+			s.record(ctx, event("sign_in_throttled", "", "", c, now, nil))
+		}
+		return Grant{}, err
+	}
+	user, err := s.authenticate(ctx, username, plain, c, now)
+	if err != nil {
+		if !errors.Is(err, ErrNoActiveAccount) {
+			s.takeBack(ctx, counted)
+		}
+		return Grant{}, err
+	}
+	s.takeBack(ctx, counted)
+	return s.start(ctx, user, s.newSession(user.ID, MethodPassword, c, now), nil, c, now)
+}
+
+// authenticate returns the user of these credentials. Every way out but a fault
+// has done the work of one verification, and records why it failed.
+func (s *Service) authenticate(ctx context.Context, username, plain string, c Client, now time.Time) (repo.User, error) {
+	user, err := s.Store.FindUserByUsername(ctx, username)
+	if errors.Is(err, repo.ErrNotFound) {
+		if err := s.Passwords.VerifyNone(ctx, plain); err != nil {
+			return repo.User{}, fmt.Errorf("verifying a password: %w", err)
+		}
+		return repo.User{}, s.refuse(ctx, "", "unknown_user", c, now)
+	}
+	if err != nil {
+		return repo.User{}, fmt.Errorf("finding a user by name: %w", err)
+	}
+	result, err := s.Passwords.Verify(ctx, user.Password, plain)
+	switch {
+	case err != nil:
+		return repo.User{}, fmt.Errorf("verifying a password: %w", err)
+	case !result.Match:
+		return repo.User{}, s.refuse(ctx, user.ID, "wrong_password", c, now)
+	case !user.IsActive:
+		return repo.User{}, s.refuse(ctx, user.ID, "user_disabled", c, now)
+	}
+	s.upgradePassword(ctx, user, plain, result, now)
+	return user, nil
+}
+
+// refuse records a failed sign-in with its reason and returns the error that
+// has none.
+func (s *Service) refuse(ctx context.Context, userID, reason string, c Client, now time.Time) error {
+	s.record(ctx, event("sign_in_failed", userID, "", c, now, map[string]any{"reason": reason}))
+	return ErrNoActiveAccount
+}
+
+// upgradePassword encodes a proved password anew where its encoding is old. The
+// sign-in does not depend on it: the next one tries again.
+func (s *Service) upgradePassword(ctx context.Context, user repo.User, plain string, result password.Result, now time.Time) {
+	if !result.NeedsUpgrade {
+		return
+	}
+	encoded, err := s.Passwords.Hash(ctx, plain)
+	if err == nil {
+		err = s.Store.UpgradePassword(ctx, user.ID, user.Password, encoded, now)
+	}
+	if err != nil && !errors.Is(err, repo.ErrStale) {
+		s.Logger.WarnContext(ctx, "upgrading a password's encoding", "user_id", user.ID, "error", err)
+	}
+}
+
+// start stores the session and grants its first tokens.
+func (s *Service) start(
+	ctx context.Context, user repo.User, begun repo.Session, x *repo.Exchange, c Client, now time.Time,
+) (Grant, error) {
+	// The tokens come first: where they can't be made, nothing has happened.
+	user.LastLogin = now
+	grant, err := s.grant(repo.SessionUser{Session: begun, User: user}, current(begun), now)
+	if err != nil {
+		return Grant{}, err
+	}
+	e := event("sign_in", user.ID, begun.ID, c, now, map[string]any{"method": begun.Method})
+	if err := s.Store.StartSession(ctx, begun, x, e); err != nil {
+		if errors.Is(err, repo.ErrNotFound) { // disabled or deleted a moment ago
+			return Grant{}, fmt.Errorf("starting a session: %w", ErrNoActiveAccount)
+		}
+		return Grant{}, fmt.Errorf("starting a session: %w", err)
+	}
+	return grant, nil
+}
+
+// record stores an event about something that has been decided already. That it
+// can't be stored does not change the decision, so it is only logged.
+func (s *Service) record(ctx context.Context, e repo.AuditEvent) {
+	if err := s.Store.RecordEvent(ctx, e); err != nil {
+		s.Logger.ErrorContext(ctx, "recording an audit event", "event", e.Event, "error", err)
+	}
+}

@@ -1,0 +1,113 @@
+package session
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"net/netip"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+)
+
+// Limits bounds how often a sign-in may fail within a window, for all replicas
+// together. An account is counted by its name, whether there is one or not; a
+// network is an IPv4 /24 or an IPv6 /64. All are required.
+type Limits struct {
+	Window               time.Duration
+	PerAccountAndNetwork int // guessing one account from one place
+	PerNetwork           int // guessing many accounts from one place
+	// PerAccount stops guessing one account from many places. It binds only networks from which the account has never
+	// signed in, so that nobody can lock the owner out.
+	PerAccount int
+}
+
+func (l Limits) check() error {
+	if l.Window <= 0 || l.PerAccountAndNetwork < 1 || l.PerNetwork < 1 || l.PerAccount < 1 {
+		return errors.New("session: every limit of the throttle must be positive")
+	}
+	return nil
+}
+
+// attempt is one sign-in that counts until it is taken back.
+type attempt struct {
+	keys []string // account and network, network, account
+}
+
+// countAttempt counts a sign-in before it is tried, so that a hundred at once
+// can't all pass before the first has failed. The account's name is hashed: what
+// people type into that field is now and then a password.
+func (s *Service) countAttempt(ctx context.Context, username string, c Client, now time.Time) (attempt, error) {
+	network := networkOf(c.IP)
+	sum := sha256.Sum256([]byte(username))
+	account := hex.EncodeToString(sum[:16])
+	a := attempt{keys: []string{"both:" + account + ":" + network, "network:" + network, "account:" + account}}
+	counts, err := s.Store.AddAttempts(ctx, a.keys, now, now.Add(-s.Limits.Window))
+	if err != nil {
+		return attempt{}, fmt.Errorf("counting a sign-in: %w", err)
+	}
+	over := func(i, limit int) bool { return counts[i] > limit }
+	if over(0, s.Limits.PerAccountAndNetwork) || over(1, s.Limits.PerNetwork) {
+		return a, &ThrottledError{RetryAfter: s.Limits.Window}
+	}
+	if over(2, s.Limits.PerAccount) {
+		if known, err := s.knowsNetwork(ctx, username, c.IP); err != nil {
+			return attempt{}, err
+		} else if !known {
+			return a, &ThrottledError{RetryAfter: s.Limits.Window}
+		}
+	}
+	return a, nil
+}
+
+// knowsNetwork reports whether the account has signed in from that network.
+func (s *Service) knowsNetwork(ctx context.Context, username, ip string) (bool, error) {
+	user, err := s.Store.FindUserByUsername(ctx, username)
+	if errors.Is(err, repo.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("finding a user by name: %w", err)
+	}
+	known, err := s.Store.KnownNetwork(ctx, user.ID, addressPrefix(ip))
+	if err != nil {
+		return false, fmt.Errorf("looking for a network: %w", err)
+	}
+	return known, nil
+}
+
+// takeBack forgets an attempt that was not a wrong guess. That it fails costs
+// the client one attempt and nothing else, so it is only logged.
+func (s *Service) takeBack(ctx context.Context, a attempt) {
+	if err := s.Store.TakeBackAttempts(ctx, a.keys); err != nil {
+		s.Logger.WarnContext(ctx, "taking back a counted sign-in", "error", err)
+	}
+}
+
+// networkOf returns the network of an address: an IPv4 /24 or an IPv6 /64.
+func networkOf(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil {
+		return "unknown"
+	}
+	addr = addr.Unmap().WithZone("")
+	bits := 64
+	if addr.Is4() {
+		bits = 24
+	}
+	prefix, _ := addr.Prefix(bits) // the bits fit the family
+	return prefix.String()
+}
+
+// addressPrefix returns with what the text of an address begins that is known
+// to be near: the first three numbers of an IPv4 address, all of an IPv6 one.
+func addressPrefix(ip string) string {
+	addr, err := netip.ParseAddr(ip)
+	if err != nil || !addr.Is4() {
+		return ip
+	}
+	return ip[:strings.LastIndexByte(ip, '.')+1]
+}
