@@ -1,0 +1,157 @@
+package impl
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxDepth bounds how deep a JSON body may nest; no operation needs more than
+// a few levels.
+const maxDepth = 32
+
+// readBody reads the request's body up to the limit and checks what no schema
+// can say. It returns nil where there is no body. The error is a *requestError.
+func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
+	if err != nil {
+		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
+			return nil, &requestError{problem: problemBodyTooLarge}
+		}
+		return nil, &requestError{problem: problemMalformedBody, cause: fmt.Errorf("reading the body: %w", err)}
+	}
+	if len(body) == 0 {
+		return nil, nil
+	}
+	if !isJSON(r.Header.Get("Content-Type")) {
+		return nil, &requestError{problem: problemMediaType}
+	}
+	if err := checkJSON(body); err != nil {
+		return nil, &requestError{problem: problemMalformedBody, cause: err}
+	}
+	return body, nil
+}
+
+// isJSON reports whether a content type is application/json in UTF-8. A form is
+// refused on purpose: any site can make a browser send one (login CSRF).
+func isJSON(contentType string) bool {
+	mediaType, params, err := mime.ParseMediaType(contentType)
+	if err != nil || mediaType != "application/json" {
+		return false
+	}
+	charset, given := params["charset"]
+	return !given || strings.EqualFold(charset, "utf-8")
+}
+
+var (
+	errNotUTF8   = errors.New("the body is not UTF-8")
+	errTooDeep   = errors.New("the body nests too deep")
+	errDuplicate = errors.New("the body has a member twice")
+	errTrailing  = errors.New("the body goes on after its value")
+	errSurrogate = errors.New("the body has half a surrogate pair")
+	errNotObject = errors.New("the body is not an object")
+	errSyntax    = errors.New("the body is not JSON")
+)
+
+// checkJSON holds a body to what encoding/json would let pass: it must be UTF-8,
+// one object, not too deep, and name no member twice. Two names that differ in
+// case alone count as the same, since encoding/json takes them for that.
+func checkJSON(body []byte) error {
+	if !utf8.Valid(body) {
+		return errNotUTF8
+	}
+	d := json.NewDecoder(bytes.NewReader(body))
+	d.UseNumber()
+	first, err := d.Token()
+	if err != nil {
+		return errSyntax // the decoder's own text quotes the body
+	}
+	if first != json.Delim('{') {
+		return errNotObject
+	}
+	check := jsonChecker{decoder: d, replaced: !bytes.ContainsRune(body, utf8.RuneError) && !bytes.Contains(bytes.ToLower(body), []byte(`\ufffd`))}
+	if err := check.object(1); err != nil {
+		return err
+	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return errTrailing
+	}
+	return nil
+}
+
+// jsonChecker walks over one body.
+type jsonChecker struct {
+	decoder  *json.Decoder
+	replaced bool // a U+FFFD in a decoded string was not in the body: the decoder put it there for half a pair
+}
+
+// object checks what follows an opening brace, up to the closing one.
+func (c *jsonChecker) object(depth int) error {
+	seen := map[string]bool{}
+	for c.decoder.More() {
+		token, err := c.decoder.Token()
+		if err != nil {
+			return errSyntax
+		}
+		name, _ := token.(string) // the decoder lets nothing else stand for a name
+		if err := c.text(name); err != nil {
+			return err
+		}
+		folded := strings.ToLower(strings.ToUpper(name))
+		if seen[folded] {
+			return errDuplicate
+		}
+		seen[folded] = true
+		if err := c.value(depth); err != nil {
+			return err
+		}
+	}
+	return c.closing()
+}
+
+// value checks one value that stands in a container of the given depth.
+func (c *jsonChecker) value(depth int) error {
+	token, err := c.decoder.Token()
+	if err != nil {
+		return errSyntax
+	}
+	switch t := token.(type) {
+	case string:
+		return c.text(t)
+	case json.Delim:
+		if depth++; depth > maxDepth {
+			return errTooDeep
+		}
+		if t == '{' {
+			return c.object(depth)
+		}
+		for c.decoder.More() {
+			if err := c.value(depth); err != nil {
+				return err
+			}
+		}
+		return c.closing()
+	}
+	return nil
+}
+
+// closing takes the delimiter that ends a container.
+func (c *jsonChecker) closing() error {
+	if _, err := c.decoder.Token(); err != nil {
+		return errSyntax
+	}
+	return nil
+}
+
+func (c *jsonChecker) text(s string) error {
+	if c.replaced && strings.ContainsRune(s, utf8.RuneError) {
+		return errSurrogate
+	}
+	return nil
+}

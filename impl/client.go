@@ -1,0 +1,39 @@
+package impl
+
+import (
+	"net"
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+)
+
+// clientIP returns the address of the client. X-Forwarded-For is believed from
+// trusted proxies alone, from the right: the first address there that is not a
+// trusted proxy's is the client's, and what is left of it may be forged.
+func clientIP(r *http.Request, trusted []netip.Prefix) string {
+	host, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		host = r.RemoteAddr
+	}
+	addr, err := netip.ParseAddr(host)
+	if err != nil {
+		return ""
+	}
+	addr = plain(addr)
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
+			break
+		}
+		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		addr = plain(next)
+	}
+	return addr.String()
+}
+
+// plain writes an address the one way that prefixes and logs can be compared by.
+func plain(addr netip.Addr) netip.Addr { return addr.Unmap().WithZone("") }

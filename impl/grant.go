@@ -1,0 +1,57 @@
+package impl
+
+import (
+	"net/http"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/api"
+	"github.com/gatehouse-auth/gatehouse/session"
+)
+
+// noStore keeps tokens out of every cache (RFC 6749 §5.1).
+var noStore = "no-store"
+
+// granted is a grant as the contract has it, with its cookies beside it: two
+// Set-Cookie headers are more than the generated responses can hold.
+type granted struct {
+	body    api.GrantedJSONResponse
+	cookies []*http.Cookie
+}
+
+// grant translates a grant. The lifetimes are rounded down: a client that comes
+// back in time is never late.
+func (s *server) grant(g session.Grant) granted {
+	csrf := s.CSRF.Token(g.SessionID)
+	seconds := func(t time.Time) int64 { return int64(max(0, t.Sub(g.Now)) / time.Second) }
+	body := api.GrantedJSONResponse{Headers: api.GrantedResponseHeaders{CacheControl: &noStore}, Body: api.Grant{
+		AccessToken: g.AccessToken, TokenType: api.Bearer,
+		Expires: g.AccessExpires.Unix(), ExpiresIn: seconds(g.AccessExpires),
+		RefreshExpiresIn: seconds(g.RefreshExpires), SessionExpiresIn: seconds(g.SessionExpires),
+		CSRFToken: csrf, User: s.user(g.User, s.UserFields),
+	}}
+	return granted{body: body, cookies: []*http.Cookie{
+		s.RefreshCookie.Set(g.RefreshToken, g.RefreshExpires, g.Now),
+		s.CSRFCookie.Set(csrf, g.RefreshExpires, g.Now),
+	}}
+}
+
+func (g granted) setCookies(w http.ResponseWriter) {
+	for _, c := range g.cookies {
+		http.SetCookie(w, c)
+	}
+}
+
+func (g granted) VisitSignInResponse(w http.ResponseWriter) error {
+	g.setCookies(w)
+	return api.SignIn200JSONResponse{GrantedJSONResponse: g.body}.VisitSignInResponse(w)
+}
+
+func (g granted) VisitSocialExchangeResponse(w http.ResponseWriter) error {
+	g.setCookies(w)
+	return api.SocialExchange200JSONResponse{GrantedJSONResponse: g.body}.VisitSocialExchangeResponse(w)
+}
+
+func (g granted) VisitRefreshResponse(w http.ResponseWriter) error {
+	g.setCookies(w)
+	return api.Refresh200JSONResponse{GrantedJSONResponse: g.body}.VisitRefreshResponse(w)
+}

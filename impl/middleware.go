@@ -1,0 +1,110 @@
+package impl
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"runtime/debug"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/session"
+	"github.com/rs/cors"
+)
+
+// wrap puts around the router what every request passes: its id, the log line,
+// the panic's way out, the headers of every answer, and CORS.
+func (s *server) wrap(next http.Handler) http.Handler {
+	return s.identify(s.log(s.recover(s.cors(next))))
+}
+
+// wellFormedID is what a request id from outside must look like to be kept: it
+// goes into logs and back to the client.
+var wellFormedID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
+
+// identify names the request and its client, and sets what every answer has.
+func (s *server) identify(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		id := r.Header.Get("X-Request-ID")
+		if !wellFormedID.MatchString(id) {
+			id = rand.Text()
+		}
+		h := w.Header()
+		h.Set("X-Request-ID", id)
+		h.Set("X-Content-Type-Options", "nosniff")
+		h.Set("Referrer-Policy", "no-referrer")
+		ctx := context.WithValue(r.Context(), contextKey{}, requestInfo{
+			id: id, header: r.Header,
+			client: session.Client{IP: clientIP(r, s.TrustedProxies), UserAgent: r.UserAgent()},
+		})
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
+}
+
+// log writes one line for each request. The query and the headers stay out of
+// it: somebody may have put a token there.
+func (s *server) log(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		began := time.Now() // how long it took, not when it was: no concern of the service's clock
+		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
+		next.ServeHTTP(status, r)
+		s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
+			slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", status.status),
+			slog.Duration("took", time.Since(began)), slog.String("ip", infoOf(r.Context()).client.IP))
+	})
+}
+
+// statusWriter remembers the status that was written.
+type statusWriter struct {
+	http.ResponseWriter
+	status int
+	wrote  bool
+}
+
+func (w *statusWriter) WriteHeader(status int) {
+	if !w.wrote {
+		w.status, w.wrote = status, true
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *statusWriter) Write(b []byte) (int, error) {
+	w.wrote = true
+	return w.ResponseWriter.Write(b)
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (w *statusWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// recover answers a panic like any other fault of the service.
+func (s *server) recover(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		defer func() {
+			switch fault := recover(); fault {
+			case nil:
+			case http.ErrAbortHandler: // the server's own way to end a connection
+				panic(fault)
+			default:
+				s.writeProblem(w, r, fmt.Errorf("panic: %v\n%s", fault, debug.Stack()))
+			}
+		}()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// cors lets the configured origins' pages use the service with its cookies.
+func (s *server) cors(next http.Handler) http.Handler {
+	if len(s.Origins) == 0 {
+		return next
+	}
+	return cors.New(cors.Options{
+		AllowedOrigins:   s.Origins,
+		AllowedMethods:   []string{http.MethodGet, http.MethodPost, http.MethodDelete},
+		AllowedHeaders:   []string{"Authorization", "Content-Type", "X-CSRF-Token", "X-Request-ID"},
+		ExposedHeaders:   []string{"Retry-After", "X-Request-ID"},
+		AllowCredentials: true,
+		MaxAge:           int((10 * time.Minute).Seconds()),
+	}).Handler(next)
+}

@@ -1,0 +1,136 @@
+package impl
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/api"
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/getkin/kin-openapi/routers"
+)
+
+// operation is one operation of the contract, ready to check requests.
+type operation struct {
+	route   routers.Route
+	options openapi3filter.Options
+}
+
+// newOperation finds an operation of the document by the pattern that the
+// generated code registers it under.
+func newOperation(doc *openapi3.T, pattern string) (operation, error) {
+	method, path, _ := strings.Cut(strings.TrimSuffix(pattern, "{$}"), " ")
+	item := doc.Paths.Value(path)
+	if item == nil || item.GetOperation(method) == nil {
+		return operation{}, fmt.Errorf("impl: the contract has no %s", pattern)
+	}
+	return operation{
+		route: routers.Route{Spec: doc, Path: path, PathItem: item, Method: method, Operation: item.GetOperation(method)},
+		options: openapi3filter.Options{
+			MultiError:         true,
+			KeepValidatedValue: true, // else {"role":…,"ROLE":…} is checked by the one and bound from the other
+			AuthenticationFunc: openapi3filter.NoopAuthenticationFunc,
+			// Error texts must not echo what was sent: it may be a password.
+			SchemaValidationOptions: []openapi3.SchemaValidationOption{openapi3.DisableSchemaErrorDetails()},
+		},
+	}, nil
+}
+
+// takesBody reports whether the operation has a body, and whether it must have
+// one.
+func (o operation) takesBody() (takes, required bool) {
+	if o.route.Operation.RequestBody == nil {
+		return false, false
+	}
+	return true, o.route.Operation.RequestBody.Value.Required
+}
+
+// validate checks a request against the contract; body is what was read of it.
+// A required body that is missing is taken for an empty object, so that the
+// client is told which fields it wants. The error is a *requestError.
+func (o operation) validate(r *http.Request, body []byte) error {
+	takes, required := o.takesBody()
+	if takes && required && body == nil {
+		body = []byte("{}")
+	}
+	r.Body = http.NoBody
+	if body != nil {
+		r.Header.Set("Content-Type", "application/json")
+		r.Body = io.NopCloser(bytes.NewReader(body))
+	}
+	r.ContentLength = int64(len(body))
+	err := openapi3filter.ValidateRequest(r.Context(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: o.pathParams(r), Route: &o.route, Options: &o.options,
+	})
+	if err == nil {
+		return nil
+	}
+	fields := fieldErrors(err, "", nil)
+	return &requestError{problem: problemInvalidRequest, fields: fields}
+}
+
+// pathParams returns what the mux has found in the path.
+func (o operation) pathParams(r *http.Request) map[string]string {
+	params := map[string]string{}
+	for _, p := range o.route.Operation.Parameters {
+		if p.Value.In == openapi3.ParameterInPath {
+			params[p.Value.Name] = r.PathValue(p.Value.Name)
+		}
+	}
+	return params
+}
+
+// fieldErrors flattens what the validator found. It uses nothing of its texts.
+func fieldErrors(err error, pointer string, found []api.FieldError) []api.FieldError {
+	var many openapi3.MultiError
+	if errors.As(err, &many) && !isRequestError(err) {
+		for _, e := range many {
+			found = fieldErrors(e, pointer, found)
+		}
+		return found
+	}
+	if request, ok := errors.AsType[*openapi3filter.RequestError](err); ok {
+		if request.Parameter != nil {
+			return append(found, api.FieldError{Pointer: request.Parameter.Name, Detail: "Not a valid value."})
+		}
+		if request.Err != nil {
+			return fieldErrors(request.Err, pointer, found)
+		}
+	}
+	if schema, ok := errors.AsType[*openapi3.SchemaError](err); ok {
+		for _, part := range schema.JSONPointer() {
+			pointer += "/" + strings.NewReplacer("~", "~0", "/", "~1").Replace(part)
+		}
+		return append(found, api.FieldError{Pointer: pointer, Detail: fieldDetail(schema)})
+	}
+	return append(found, api.FieldError{Pointer: pointer, Detail: "Not a valid value."})
+}
+
+func isRequestError(err error) bool {
+	_, ok := err.(*openapi3filter.RequestError) //nolint:errorlint // only the outermost one counts here
+	return ok
+}
+
+// fieldDetail puts a violation into the words that the seed's clients know.
+func fieldDetail(e *openapi3.SchemaError) string {
+	text, _ := e.Value.(string)
+	switch {
+	case e.SchemaField == "required":
+		return "This field is required."
+	case e.SchemaField == "nullable", e.Value == nil:
+		return "This field may not be null."
+	case strings.ContainsRune(text, 0):
+		return "Null characters are not allowed."
+	case e.SchemaField == "minLength", e.SchemaField == "pattern" && strings.TrimSpace(text) == "":
+		return "This field may not be blank."
+	case e.SchemaField == "maxLength" && e.Schema.MaxLength != nil:
+		return fmt.Sprintf("Ensure this field has no more than %d characters.", *e.Schema.MaxLength)
+	case e.SchemaField == "type" && e.Schema.Type.Is("string"):
+		return "Not a valid string."
+	}
+	return "Not a valid value."
+}
