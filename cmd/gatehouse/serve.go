@@ -1,0 +1,120 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+
+	"github.com/gatehouse-auth/gatehouse/config"
+	"github.com/spf13/cobra"
+	"golang.org/x/sync/errgroup"
+)
+
+func (c *cli) serveCommand() *cobra.Command {
+	var migrate, development bool
+	cmd := &cobra.Command{
+		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
+		Long: "Runs the server until it is told to stop, and then finishes the requests in flight. " +
+			"The embedded database is migrated at start, Postgres with --migrate.",
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			cfg, err := c.load()
+			if err != nil {
+				return err
+			}
+			if development {
+				if err := c.prepareDevelopment(&cfg); err != nil {
+					return err
+				}
+			}
+			if err := cfg.Validate(); err != nil {
+				return err
+			}
+			return c.serve(cmd.Context(), cfg, migrate, development)
+		},
+	}
+	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the schema of the database up to date first")
+	cmd.Flags().BoolVar(&development, "development", false,
+		"make what is missing to try it out: a secret beside the embedded database, and a first user")
+	return cmd
+}
+
+// serve runs the server until the context ends.
+func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development bool) error {
+	logger := c.logger(cfg.Log)
+	store, err := openStore(cfg)
+	if err != nil {
+		return err
+	}
+	defer store.Close() //nolint:errcheck // the process ends
+	if err := prepareStore(ctx, cfg, store, migrate); err != nil {
+		return err
+	}
+	closing, announce := context.WithCancel(context.Background())
+	defer announce()
+	svc, err := wire(ctx, cfg, store, logger, closing)
+	if err != nil {
+		return err
+	}
+	// The port is taken before anything says that it is there.
+	var lc net.ListenConfig
+	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
+	if err != nil {
+		return fmt.Errorf("listening on %s: %w", cfg.Listen, err)
+	}
+	if development {
+		if err := c.welcome(ctx, cfg, store, listener.Addr()); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+	logger.Info("serving", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
+
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return ignoreEnd(svc.tokens.Run(ctx)) })
+	if svc.keySets != nil {
+		group.Go(func() error { return ignoreEnd(svc.keySets.Run(ctx)) })
+	}
+	group.Go(func() error { return listenUntil(ctx, cfg, listener, svc.handler, announce, logger) })
+	err = group.Wait()
+	logger.Info("stopped")
+	return err
+}
+
+// listenUntil serves until the context ends, and then finishes the requests in
+// flight; announce makes the readiness say so.
+func listenUntil(
+	ctx context.Context, cfg config.Config, listener net.Listener, handler http.Handler, announce func(), logger *slog.Logger,
+) error {
+	server := &http.Server{
+		Handler: handler, MaxHeaderBytes: 32 << 10,
+		ReadHeaderTimeout: cfg.Server.ReadTimeout, ReadTimeout: cfg.Server.ReadTimeout,
+		WriteTimeout: cfg.Server.WriteTimeout, IdleTimeout: cfg.Server.IdleTimeout,
+		ErrorLog: slog.NewLogLogger(logger.Handler(), slog.LevelWarn),
+	}
+	served := make(chan error, 1)
+	go func() { served <- server.Serve(listener) }()
+	select {
+	case err := <-served:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	announce()
+	logger.Info("stopping", "timeout", cfg.Server.ShutdownTimeout)
+	// The requests in flight must outlive the context that told us to stop.
+	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.ShutdownTimeout)
+	defer cancel()
+	if err := server.Shutdown(end); err != nil {
+		return fmt.Errorf("finishing the requests in flight: %w", err)
+	}
+	return nil
+}
+
+// ignoreEnd drops the error that only says that the server was told to stop.
+func ignoreEnd(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return nil
+	}
+	return err
+}

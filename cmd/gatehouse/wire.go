@@ -1,0 +1,215 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse"
+	"github.com/gatehouse-auth/gatehouse/claims"
+	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/config"
+	"github.com/gatehouse-auth/gatehouse/cookie"
+	"github.com/gatehouse-auth/gatehouse/impl"
+	"github.com/gatehouse-auth/gatehouse/migrations"
+	"github.com/gatehouse-auth/gatehouse/password"
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/repo/postgres"
+	"github.com/gatehouse-auth/gatehouse/repo/sqlite"
+	"github.com/gatehouse-auth/gatehouse/session"
+	"github.com/gatehouse-auth/gatehouse/tokens"
+)
+
+// jwksMaxAge is how long verifiers may keep the published keys.
+const jwksMaxAge = 5 * time.Minute
+
+// sqlitePath returns the file of an embedded database, and whether the
+// configuration has one.
+func sqlitePath(c config.Config) (string, bool) {
+	return strings.CutPrefix(c.DatabaseURL, "sqlite:")
+}
+
+// store is a repository whose schema can be changed.
+type store interface {
+	repo.Repository
+	Migrate(ctx context.Context) error
+	MigrateDown(ctx context.Context) error
+	MigrationStatus(ctx context.Context) (migrations.Status, error)
+}
+
+func openStore(c config.Config) (store, error) {
+	if path, ok := sqlitePath(c); ok {
+		return sqlite.Open(path)
+	}
+	return postgres.Open(postgres.Config{
+		DSN: c.DatabaseURL, MaxConnections: c.Database.MaxConnections, StatementTimeout: c.Database.StatementTimeout,
+	})
+}
+
+// service is everything that a running server consists of.
+type service struct {
+	handler  http.Handler
+	tokens   *tokens.Service
+	keySets  *cognito.Set // nil: no identity provider
+	sessions *session.Service
+}
+
+// wire builds the service from the configuration. It does no I/O but what the
+// signing keys need.
+func wire(ctx context.Context, c config.Config, store repo.Repository, logger *slog.Logger, closing context.Context) (*service, error) {
+	issuer, err := tokens.New(tokens.Config{
+		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
+		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
+		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType,
+		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: store, JWKSMaxAge: jwksMaxAge, Logger: logger,
+	})
+	if err != nil {
+		return nil, err
+	}
+	if err := issuer.Load(ctx); err != nil {
+		return nil, fmt.Errorf("loading the signing keys: %w", err)
+	}
+	keySets, err := identityProviders(c, logger)
+	if err != nil {
+		return nil, err
+	}
+	sessions, err := newSessions(c, store, issuer, keySets, logger)
+	if err != nil {
+		return nil, err
+	}
+	handler, err := newHandler(c, store, issuer, sessions, logger, closing)
+	if err != nil {
+		return nil, err
+	}
+	return &service{handler: handler, tokens: issuer, keySets: keySets, sessions: sessions}, nil
+}
+
+func newHasher(c config.Config) (*password.Hasher, error) {
+	return password.New(password.Config{
+		Memory: c.Passwords.Memory, Time: c.Passwords.Time, Threads: c.Passwords.Threads,
+		MaxConcurrent: c.Passwords.MaxConcurrent, MaxQueue: c.Passwords.MaxQueue,
+	})
+}
+
+// identityProviders returns nil where none is configured.
+func identityProviders(c config.Config, logger *slog.Logger) (*cognito.Set, error) {
+	if len(c.IDPs) == 0 {
+		return nil, nil //nolint:nilnil // none is not an error
+	}
+	verifiers := make([]*cognito.Verifier, 0, len(c.IDPs))
+	leeway := c.Tokens.Leeway
+	if leeway == 0 {
+		leeway = -1 // none, where zero stands for the default
+	}
+	for _, p := range c.IDPs {
+		policy := cognito.RefuseUnverified
+		if p.UnverifiedEmail == "accept" {
+			policy = cognito.AcceptUnverified
+		}
+		v, err := cognito.New(cognito.Config{
+			Name: p.Name, Region: p.Region, UserPool: p.UserPool, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
+			ClientIDs: p.ClientIDs, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
+		})
+		if err != nil {
+			return nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
+		}
+		verifiers = append(verifiers, v)
+	}
+	return cognito.NewSet(verifiers...)
+}
+
+func newSessions(c config.Config, store repo.Repository, issuer *tokens.Service, keySets *cognito.Set, logger *slog.Logger) (*session.Service, error) {
+	hasher, err := newHasher(c)
+	if err != nil {
+		return nil, err
+	}
+	rules := make([]claims.Rule, 0, len(c.Claims))
+	for _, r := range c.Claims {
+		rules = append(rules, claims.Rule{Name: r.Name, Attribute: r.Attribute})
+	}
+	custom, err := claims.New(claims.Config{Rules: rules, UserIDClaim: c.Tokens.UserIDClaim})
+	if err != nil {
+		return nil, err
+	}
+	sc := session.Config{
+		Store: store, Tokens: issuer, Passwords: hasher, Claims: custom,
+		Policy: session.Policy{
+			Grace: c.Sessions.Grace, LateRetries: c.Sessions.LateRetries, RefreshLifetime: c.Tokens.RefreshLifetime,
+		},
+		SessionLifetime: c.Tokens.SessionLifetime,
+		Limits: session.Limits{
+			Window: c.Throttle.Window, PerAccountAndNetwork: c.Throttle.PerAccountAndNetwork,
+			PerNetwork: c.Throttle.PerNetwork, PerAccount: c.Throttle.PerAccount,
+		},
+		UserIDFromSubject: map[string]bool{},
+		Logger:            logger,
+	}
+	if keySets != nil {
+		sc.IdentityProviders = keySets
+	}
+	for _, p := range c.IDPs {
+		sc.UserIDFromSubject[p.Name] = p.UserIDFromSubject
+	}
+	return session.New(sc)
+}
+
+func newHandler(c config.Config, store repo.Repository, issuer *tokens.Service, sessions *session.Service, logger *slog.Logger, closing context.Context) (http.Handler, error) {
+	refresh, csrf, err := cookieJars(c)
+	if err != nil {
+		return nil, err
+	}
+	return impl.New(impl.Config{
+		Sessions: sessions, Tokens: issuer, Store: store,
+		RefreshCookie: refresh, CSRFCookie: csrf, CSRF: cookie.NewCSRF(issuer.DeriveKeys("gatehouse/csrf/1")...), CSRFByOrigin: c.CSRF == "origin",
+		BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
+		MaxBody: c.Server.MaxBody, JWKSMaxAge: jwksMaxAge,
+		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number",
+		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger,
+	})
+}
+
+// prepareStore brings the schema up to date where that is wanted, or is the
+// custom (the embedded database), and otherwise demands that it is.
+func prepareStore(ctx context.Context, c config.Config, store store, migrate bool) error {
+	if _, embedded := sqlitePath(c); embedded || migrate {
+		if err := store.Migrate(ctx); err != nil {
+			return err
+		}
+	}
+	if err := store.Ping(ctx); err != nil {
+		return fmt.Errorf("the database is not ready (`gatehouse migrate up` brings its schema up to date): %w", err)
+	}
+	return nil
+}
+
+// cookieJars returns the cookies of the refresh token and of the CSRF token.
+func cookieJars(c config.Config) (refresh, csrf *cookie.Jar, err error) {
+	o := c.Cookies
+	attributes := cookie.Attributes{
+		Path: o.Path, Domain: o.Domain, Secure: o.Secure,
+		SameSite: map[string]http.SameSite{
+			"strict": http.SameSiteStrictMode, "lax": http.SameSiteLaxMode, "none": http.SameSiteNoneMode,
+		}[o.SameSite],
+	}
+	prefix := ""
+	switch {
+	case o.Profile == "hardened":
+		prefix, attributes.Path = "__Host-", "/"
+	case o.Path == "":
+		attributes.Path = c.BasePath
+	}
+	jar := func(name string) (*cookie.Jar, error) {
+		return cookie.NewJar(cookie.JarConfig{
+			Config:     cookie.Config{Name: prefix + name, Salt: o.Salt, Secret: c.Secret, Fallbacks: c.SecretFallbacks},
+			Attributes: attributes,
+		})
+	}
+	if refresh, err = jar(o.RefreshName); err != nil {
+		return nil, nil, err
+	}
+	csrf, err = jar(o.CSRFName)
+	return refresh, csrf, err
+}
