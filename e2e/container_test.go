@@ -26,6 +26,10 @@ func newPodman(t *testing.T) podman {
 		if out, err := p.command("rm", "--all", "--force", "--time=0").CombinedOutput(); err != nil {
 			t.Errorf("removing containers: %v\n%s", err, out)
 		}
+		if out, err := p.command("network", "rm", "--force", network).CombinedOutput(); err != nil {
+			t.Errorf("removing the network: %v\n%s", err, out)
+		}
+		_ = os.RemoveAll("/var/lib/cni/networks/" + network) // the addresses it gave out
 		// A directory that is still mounted below must not be emptied with the rest.
 		mounts, err := os.ReadFile("/proc/self/mounts")
 		if err != nil || bytes.Contains(mounts, []byte(dir)) {
@@ -36,8 +40,12 @@ func newPodman(t *testing.T) podman {
 			t.Error(err)
 		}
 	})
+	p.run(t, "", "network", "create", "--disable-dns", network)
 	return p
 }
+
+// network is one that goes with the test; podman's own would stay.
+const network = "gatehouse-e2e"
 
 // command prepares podman such that it works without systemd and inside of
 // another container too.
@@ -45,6 +53,7 @@ func (p podman) command(args ...string) *exec.Cmd {
 	return exec.Command("podman", append([]string{ //nolint:noctx // must run in cleanups as well
 		"--root=" + filepath.Join(p.dir, "root"), "--runroot=" + filepath.Join(p.dir, "run"), "--storage-driver=vfs",
 		"--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc",
+		"--network-config-dir=" + filepath.Join(p.dir, "net"),
 	}, args...)...)
 }
 
@@ -121,7 +130,7 @@ func TestContainer(t *testing.T) {
 	// With nothing that it does not need: no writable root, no capability.
 	p.run(t, "", "run", "--detach", "--name=gatehouse", "--read-only", "--read-only-tmpfs=false", "--cap-drop=all",
 		"--security-opt=no-new-privileges", "--memory=256m", "--ulimit=nofile=1024:1024", "--ulimit=nproc=1024:1024",
-		"--volume=gatehouse-data:/data", "--publish=127.0.0.1::8080", "--env=GATEHOUSE_SECRET="+goldenSecret, "gatehouse")
+		"--volume=gatehouse-data:/data", "--network="+network, "--publish=127.0.0.1::8080", "--env=GATEHOUSE_SECRET="+goldenSecret, "gatehouse")
 	s := &server{url: "http://" + p.run(t, "", "port", "gatehouse", "8080/tcp"), log: &logBuffer{}}
 	p.waitUntilReady(t, s)
 

@@ -6,9 +6,11 @@
 # so does what the program does when the tests of e2e/ run it.
 set -eu
 
-programs=$(mktemp -d)
-trap 'rm -rf "$programs"' EXIT
-chmod 0777 "$programs"
+work=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-cover.XXXXXX")
+trap 'rm -rf --one-file-system "$work"' EXIT
+programs=$work/programs
+mkdir "$programs" "$work/tmp"
+export TMPDIR="$work/tmp" # whatever a test forgets goes with it
 
 GATEHOUSE_COVERDIR=$programs "$GOTESTSUM" --format standard-quiet --jsonfile coverage.json -- \
 	-race -timeout 15m -coverpkg=./... -coverprofile=coverage.out ./...
