@@ -10,6 +10,8 @@ NODE_BIN      := $(CURDIR)/test/node_modules/.bin
 TEST_NODE     := test/node_modules/.package-lock.json
 SDK_NODE      := sdk/typescript/node_modules/.package-lock.json
 
+generate_sdk   = cd sdk/typescript && PATH=$(NODE_BIN):$$PATH npm run --silent generate
+
 # Each package must reach this share of its statements, in percent.
 COVERAGE ?= 85
 FUZZTIME ?= 10s
@@ -23,9 +25,9 @@ DOCKER   ?= docker
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z][a-z0-9-]*:.*## / {printf "  %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
-generate: ## Generate api/ and the SDK's types from openapi.yaml
+generate: $(SDK_NODE) $(TEST_NODE) ## Generate api/ and the SDK's types from openapi.yaml
 	@go generate ./...
-	@$(MAKE) --no-print-directory sdk/typescript/src/api.gen.ts
+	@$(generate_sdk)
 
 build: bin/gatehouse ## Build bin/gatehouse, one static program
 
@@ -66,7 +68,7 @@ sdk: $(TEST_NODE) sdk/typescript/src/api.gen.ts ## Generate, type-check, build a
 	@cd sdk/typescript && export PATH=$(NODE_BIN):$$PATH && npm run --silent build && npm run --silent test
 
 sdk/typescript/src/api.gen.ts: openapi.yaml $(SDK_NODE) $(TEST_NODE)
-	@cd sdk/typescript && PATH=$(NODE_BIN):$$PATH npm run --silent generate
+	@$(generate_sdk)
 
 verify: ## Fail if what is generated has drifted, or go.mod is not tidy
 	@scripts/verify.sh

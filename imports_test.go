@@ -42,7 +42,7 @@ var arrows = []arrow{
 		[]string{"repo", "repo/internal/...", "migrations/..."}},
 	{"repo/internal/...", "holds the queries, which both engines share",
 		[]string{"repo", "repo/internal/...", "migrations/..."}},
-	{"repo/repotest/...", "tests any store by its interface", []string{"repo"}},
+	{"repo/repotest/...", "tests any store by its interface, and its migrations", []string{"repo", "migrations"}},
 	{"repo", "is records, interfaces and errors; everyone who remembers depends on it", nil},
 	{"cognito/cognitotest/...", "plays the identity provider for tests", []string{"cognito"}},
 	{"cognito/...", "can be used by a stranger's program without the rest", []string{"cognito/..."}},
@@ -66,8 +66,8 @@ var outside = []struct {
 	prefix, why string
 	allowed     []string
 }{
-	{"database/sql", "SQL never rises above repo", []string{"repo/postgres", "repo/sqlite", "repo/internal/...", "migrations/...", "cmd/...", "bench/..."}},
-	{"github.com/jmoiron/sqlx", "SQL never rises above repo", []string{"repo/postgres", "repo/sqlite", "repo/internal/...", "cmd/...", "bench/..."}},
+	{"database/sql", "SQL never rises above repo", []string{"repo/postgres", "repo/sqlite", "repo/internal/...", "repo/repotest", "migrations/...", "cmd/...", "bench/..."}},
+	{"github.com/jmoiron/sqlx", "SQL never rises above repo", []string{"repo/postgres", "repo/sqlite", "repo/internal/...", "repo/repotest", "cmd/...", "bench/..."}},
 	{"github.com/lib/pq", "only the Postgres store knows its driver", []string{"repo/postgres", "repo/internal/...", "cmd/...", "bench/..."}},
 	{"modernc.org/sqlite", "only the SQLite store knows its driver", []string{"repo/sqlite", "repo/internal/...", "cmd/...", "bench/..."}},
 	{"testing", "what is shipped links no test code", []string{"repo/repotest", "cognito/cognitotest/..."}},

@@ -1421,7 +1421,6 @@ export interface operations {
                     "application/json": components["schemas"]["Health"];
                 };
             };
-            500: components["responses"]["InternalError"];
         };
     };
     getReadiness: {
@@ -1489,7 +1488,6 @@ export interface operations {
                     "application/yaml": string;
                 };
             };
-            500: components["responses"]["InternalError"];
         };
     };
 }
