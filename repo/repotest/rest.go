@@ -1,0 +1,248 @@
+package repotest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/google/go-cmp/cmp"
+)
+
+func cancelled() (context.Context, context.CancelFunc) {
+	return context.WithCancel(context.Background())
+}
+
+func testSweeping(t *testing.T, r repo.Repository) {
+	u := aUser(t, r)
+	alive, idle, revoked, recently := newSession(u.ID), newSession(u.ID), newSession(u.ID), newSession(u.ID)
+	idle.IdleExpiresAt = stored(at.Add(-time.Second))
+	for _, s := range []repo.Session{alive, idle, revoked, recently} {
+		must(t, r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)))
+	}
+	for s, when := range map[string]time.Time{revoked.ID: at.Add(-time.Second), recently.ID: at} {
+		e := event("logoff", u.ID)
+		e.At = when
+		_, err := r.RevokeSession(t.Context(), s, "logoff", e)
+		must(t, err)
+	}
+	removed, steps := 0, 0
+	for after := ""; ; steps++ {
+		swept, err := r.SweepSessions(t.Context(), at, after, 3)
+		must(t, err)
+		removed += swept.Removed
+		if after = swept.Next; after == "" {
+			break
+		}
+	}
+	if removed != 2 || steps != 1 {
+		t.Errorf("%d sessions were removed, after %d full steps; want 2, 1", removed, steps)
+	}
+	find(t, r, alive.ID)
+	find(t, r, recently.ID)
+	if swept, err := r.SweepSessions(t.Context(), at, "", 100); err != nil || swept != (repo.Swept{}) {
+		t.Errorf("a second sweep: %+v, %v", swept, err)
+	}
+	if swept, err := r.SweepSessions(t.Context(), at, "z", 100); err != nil || swept != (repo.Swept{}) {
+		t.Errorf("a sweep behind the end: %+v, %v", swept, err)
+	}
+	for i := range 3 {
+		s := newSession(u.ID)
+		x := repo.Exchange{Digest: []byte{byte(i)}, SessionID: s.ID, ExpiresAt: at.Add(time.Duration(i-2) * time.Second)}
+		must(t, r.StartSession(t.Context(), s, &x, event("sign_in", u.ID)))
+	}
+	for _, want := range []int{1, 1, 0} {
+		if n, err := r.SweepExchanges(t.Context(), at, 1); err != nil || n != want {
+			t.Errorf("%d exchanges were removed, want %d, %v", n, want, err)
+		}
+	}
+	_, err := r.AddAttempts(t.Context(), []string{"old"}, at.Add(-time.Hour), at.Add(-2*time.Hour))
+	must(t, err)
+	_, err = r.AddAttempts(t.Context(), []string{"new"}, at, at.Add(-time.Hour))
+	must(t, err)
+	if n, err := r.SweepThrottle(t.Context(), at, 10); err != nil || n != 1 {
+		t.Errorf("%d windows were removed, want 1, %v", n, err)
+	}
+}
+
+// testSweepersAtOnce sweeps with four at once while sessions are refreshed: each
+// dead one is removed once, and no live one.
+func testSweepersAtOnce(t *testing.T, r repo.Repository) {
+	u := aUser(t, r)
+	const dead = 60
+	for range dead {
+		s := newSession(u.ID)
+		s.IdleExpiresAt = stored(at.Add(-time.Second))
+		must(t, r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)))
+	}
+	s := aSession(t, r, u.ID)
+	var removed atomic.Int64
+	errs := together(5, func(i int) error {
+		if i == 0 {
+			for g := range int64(20) {
+				if _, err := r.RotateSession(background(), s.ID, g+1, at, at.Add(time.Hour)); err != nil {
+					return err
+				}
+			}
+			return nil
+		}
+		for after := ""; ; {
+			swept, err := r.SweepSessions(background(), at, after, 10)
+			if err != nil {
+				return err
+			}
+			removed.Add(int64(swept.Removed))
+			if after = swept.Next; after == "" {
+				return nil
+			}
+		}
+	})
+	count(t, errs, func(error) bool { return false })
+	// Whoever finds a row held by another passes over it: what is left, the next sweep takes.
+	swept, err := r.SweepSessions(t.Context(), at, "", 1000)
+	must(t, err)
+	if total := removed.Load() + int64(swept.Removed); total != dead {
+		t.Errorf("%d were removed, want %d", total, dead)
+	}
+	if got := find(t, r, s.ID).Session; got.Generation != 21 {
+		t.Errorf("the live one has generation %d", got.Generation)
+	}
+}
+
+func testSigningKeys(t *testing.T, r repo.Repository) {
+	k := repo.SigningKey{
+		KeyID: "kid-1", Algorithm: "ES256", State: "signing", SealedPrivate: []byte{0, 255, 1}, PublicJWK: json.RawMessage(`{"kty":"EC"}`),
+		CreatedAt: at, SignsAt: at.Add(time.Minute),
+	}
+	created, err := r.CreateFirstSigningKey(t.Context(), k)
+	if err != nil || !created {
+		t.Fatalf("the first key: %t, %v", created, err)
+	}
+	second := k
+	second.KeyID = "kid-2"
+	if created, err := r.CreateFirstSigningKey(t.Context(), second); err != nil || created {
+		t.Errorf("a second one of the algorithm: %t, %v", created, err)
+	}
+	other := second
+	other.Algorithm, other.CreatedAt, other.RetiredAt, other.RemoveAt = "RS256", at.Add(-time.Hour), at, at.Add(time.Hour)
+	if created, err := r.CreateFirstSigningKey(t.Context(), other); err != nil || !created {
+		t.Errorf("one of another algorithm: %t, %v", created, err)
+	}
+	keys, err := r.ListSigningKeys(t.Context())
+	must(t, err)
+	for _, key := range []*repo.SigningKey{&k, &other} {
+		key.CreatedAt, key.SignsAt = stored(key.CreatedAt), stored(key.SignsAt)
+	}
+	other.RetiredAt, other.RemoveAt = stored(other.RetiredAt), stored(other.RemoveAt)
+	if diff := cmp.Diff([]repo.SigningKey{other, k}, keys); diff != "" {
+		t.Errorf("keys, the oldest first (-want +got):\n%s", diff)
+	}
+}
+
+func testFirstKeys(t *testing.T, r repo.Repository) {
+	var made atomic.Int64
+	errs := together(20, func(i int) error {
+		created, err := r.CreateFirstSigningKey(background(), repo.SigningKey{
+			KeyID: sprint(i), Algorithm: "ES256", State: "signing", SealedPrivate: []byte{1}, PublicJWK: json.RawMessage(`{}`), CreatedAt: at, SignsAt: at,
+		})
+		if created {
+			made.Add(1)
+		}
+		return err
+	})
+	count(t, errs, func(error) bool { return false })
+	keys, err := r.ListSigningKeys(t.Context())
+	must(t, err)
+	if made.Load() != 1 || len(keys) != 1 {
+		t.Errorf("%d replicas made the first key, and there are %d", made.Load(), len(keys))
+	}
+}
+
+func testThrottle(t *testing.T, r repo.Repository) {
+	add := func(now time.Time, keys ...string) []int {
+		counts, err := r.AddAttempts(t.Context(), keys, now, now.Add(-time.Minute))
+		must(t, err)
+		return counts
+	}
+	for i, step := range []struct{ got, want []int }{
+		{add(at, "b", "a"), []int{1, 1}},
+		{add(at.Add(time.Second), "a"), []int{2}},
+		{add(at.Add(time.Minute), "a", "b", "c"), []int{3, 2, 1}},
+		{add(at.Add(time.Minute+time.Second), "a", "c"), []int{1, 2}},
+	} {
+		if !slices.Equal(step.got, step.want) {
+			t.Errorf("step %d: counts %v, want %v", i, step.got, step.want)
+		}
+	}
+	for range 3 {
+		must(t, r.TakeBackAttempts(t.Context(), []string{"c", "a", "not there"}))
+	}
+	if got := add(at.Add(time.Minute+2*time.Second), "a", "c"); !slices.Equal(got, []int{1, 1}) {
+		t.Errorf("taken back below zero: %v", got)
+	}
+}
+
+func testThrottleAtOnce(t *testing.T, r repo.Repository) {
+	errs := together(40, func(i int) error {
+		keys := []string{"one", "two", fmt.Sprint("own", i)}
+		if i%2 == 0 {
+			slices.Reverse(keys)
+		}
+		if _, err := r.AddAttempts(background(), keys, at, at.Add(-time.Minute)); err != nil {
+			return err
+		}
+		if i%4 == 0 {
+			return r.TakeBackAttempts(background(), keys)
+		}
+		return nil
+	})
+	count(t, errs, func(error) bool { return false })
+	counts, err := r.AddAttempts(t.Context(), []string{"one", "two"}, at, at.Add(-time.Minute))
+	must(t, err)
+	if !slices.Equal(counts, []int{31, 31}) {
+		t.Errorf("counts %v, want 31 each", counts)
+	}
+}
+
+func testAuditEvents(t *testing.T, r repo.Repository) {
+	for i := range 3 {
+		e := event(fmt.Sprint("event", i), "42")
+		e.Details = nil
+		must(t, r.RecordEvent(t.Context(), e))
+	}
+	must(t, r.RecordEvent(t.Context(), event("other", "43")))
+	if diff := cmp.Diff([]string{"event2", "event1", "event0"}, events(t, r, "42")); diff != "" {
+		t.Errorf("a user's (-want +got):\n%s", diff)
+	}
+	if got := events(t, r, ""); len(got) != 4 || got[0] != "other" {
+		t.Errorf("everybody's: %q", got)
+	}
+	if list, err := r.ListEvents(t.Context(), "42", 1); err != nil || len(list) != 1 || string(list[0].Details) != "{}" {
+		t.Errorf("one: %+v, %v", list, err)
+	}
+	e := event("x", "42")
+	must(t, r.RecordEvent(t.Context(), e))
+	if err := r.RecordEvent(t.Context(), e); !errors.Is(err, repo.ErrConflict) {
+		t.Errorf("an event twice: %v", err)
+	}
+}
+
+// testText stores what people have for names. NUL, which Postgres can't hold, is
+// the callers' to refuse: the store must not take it for being unreachable.
+func testText(t *testing.T, r repo.Repository) {
+	for _, name := range []string{"weiß", "ä", "a\u0308", "名前", "😀", "a'b\"c\\d%e_f;--", "line\nbreak", "\u202e"} {
+		must(t, r.CreateUser(t.Context(), repo.User{ID: newID(), Username: name, DateJoined: at, UpdatedAt: at}))
+		if got, err := r.FindUserByUsername(t.Context(), name); err != nil || got.Username != name {
+			t.Errorf("%q comes back as %q, %v", name, got.Username, err)
+		}
+	}
+	_, err := r.FindUserByUsername(t.Context(), "a\x00b")
+	if err == nil || errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("NUL: %v", err)
+	}
+}
