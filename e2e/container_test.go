@@ -17,7 +17,7 @@ type podman struct{ dir string }
 
 func newPodman(t *testing.T) podman {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gatehouse-podman-")
+	dir, err := os.MkdirTemp("/tmp", "gatehouse-podman-") // not TMPDIR: podman wants a short path
 	if err != nil {
 		t.Fatal(err)
 	}
