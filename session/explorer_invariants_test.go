@@ -14,7 +14,8 @@ import (
 //  2. A token outside the table's granting rows gets no token, and when its
 //     answer goes out the session is dead. A presented token is spent: what it
 //     gets is its successor. Over its whole life a session grants no more late
-//     retries than its budget.
+//     retries than its budget. (A thief who presents each token within the
+//     grace of its victim's rotation is not told apart from a second tab.)
 //  3. Only the current generation is rotated, by one; a token has one
 //     successor, the same to the byte; what has ended grants nothing and stays
 //     ended.

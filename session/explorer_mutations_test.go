@@ -24,9 +24,6 @@ type mutation struct {
 	apply     func(*rules)
 }
 
-// rule is the signature of Decide.
-type rule = func(session.State, session.Presented, session.Policy, time.Time) session.Outcome
-
 // after changes what Decide answered.
 func after(change func(*session.Outcome, session.State, session.Presented, time.Time)) func(*rules) {
 	return func(r *rules) {
