@@ -18,11 +18,11 @@ type granted struct {
 	cookies []*http.Cookie
 }
 
-// grant translates a grant. The lifetimes are rounded down: a client that comes
-// back in time is never late.
+// grant translates a grant. The lifetimes are counted in whole seconds, as the
+// times in the tokens are.
 func (s *server) grant(g session.Grant) granted {
 	csrf := s.CSRF.Token(g.SessionID)
-	seconds := func(t time.Time) int64 { return int64(max(0, t.Sub(g.Now)) / time.Second) }
+	seconds := func(t time.Time) int64 { return max(0, t.Unix()-g.Now.Unix()) }
 	body := api.GrantedJSONResponse{Headers: api.GrantedResponseHeaders{CacheControl: &noStore}, Body: api.Grant{
 		AccessToken: g.AccessToken, TokenType: api.Bearer,
 		Expires: g.AccessExpires.Unix(), ExpiresIn: seconds(g.AccessExpires),
