@@ -47,7 +47,7 @@ func TestGrant(t *testing.T) {
 	}
 	for i, name := range []string{"refresh_cookie", "CSRF_token"} {
 		c := cookies[i]
-		if c.Name != name || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.Path != "/auth" || c.MaxAge != 86400 {
+		if c.Name != name || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.Path != "/auth" || c.MaxAge != 2592000 {
 			t.Errorf("cookie %q is %+v", name, c)
 		}
 	}

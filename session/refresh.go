@@ -47,7 +47,7 @@ func (s *Service) Parse(presented []string) ([]tokens.Refresh, error) {
 // presented again.
 func (s *Service) Refresh(ctx context.Context, presented []tokens.Refresh, c Client) (Grant, error) {
 	now := s.now()
-	first := error(ErrNotARefreshToken)
+	var first error = ErrNotARefreshToken
 	for i, p := range presented {
 		grant, err := s.refresh(ctx, p, c, now)
 		if err == nil {
@@ -103,7 +103,8 @@ func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client,
 		return s.grant(su, out.Successor, now)
 	case LateRetry:
 		e := event("refresh_late_retry", su.User.ID, p.SessionID, c, now, map[string]any{"generation": p.Generation})
-		if err := s.Store.ForgiveLateRetry(ctx, p.SessionID, state.Generation, s.Policy.LateRetries, e); err != nil {
+		// One more than was seen: of two tabs that retry together the second finds it spent, looks again, and need not pay.
+		if err := s.Store.ForgiveLateRetry(ctx, p.SessionID, state.Generation, state.LateRetries+1, e); err != nil {
 			return Grant{}, fmt.Errorf("forgiving a late retry: %w", err)
 		}
 		return s.grant(su, out.Successor, now)

@@ -361,6 +361,32 @@ func TestGraceAndLateRetry(t *testing.T) {
 	b.wantEvents(t, "sign_in", "refresh_late_retry", "refresh_reuse superseded")
 }
 
+// TestTabsThatWakeUpTogether loses one answer, and lets several tabs retry it at
+// once, much later: one of them pays.
+func TestTabsThatWakeUpTogether(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *session.Config) { c.Policy.LateRetries = 3 })
+	b.user(t, "alice")
+	old := b.signedIn(t, "alice")
+	lost, err := b.refresh(t, old.RefreshToken)
+	must(t, err)
+	b.advance(time.Hour)
+	var wait sync.WaitGroup
+	for range 10 {
+		wait.Go(func() {
+			if again, err := b.refresh(t, old.RefreshToken); err != nil || again.RefreshToken != lost.RefreshToken {
+				t.Errorf("a tab: %v", err)
+			}
+		})
+	}
+	wait.Wait()
+	su, err := b.store.FindSession(t.Context(), old.SessionID)
+	must(t, err)
+	if su.Session.LateRetries != 1 {
+		t.Errorf("%d late retries were paid for one lost answer", su.Session.LateRetries)
+	}
+}
+
 func second[T any](_ T, err error) error { return err }
 
 func TestReuse(t *testing.T) {
