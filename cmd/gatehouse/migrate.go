@@ -7,7 +7,7 @@ import (
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
-	migrate := &cobra.Command{Use: "migrate", Short: "Change the schema of the database"}
+	migrate := group(&cobra.Command{Use: "migrate", Short: "Change the schema of the database"})
 	step := func(use, short string, do func(*cobra.Command, store) error) *cobra.Command {
 		return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()

@@ -36,8 +36,8 @@ func newRoot(io streams) *cobra.Command {
 		Short:         "A token service for single-page apps and the microservices behind them",
 		SilenceUsage:  true,
 		SilenceErrors: true,
-		Args:          cobra.NoArgs,
 	}
+	group(root)
 	root.SetIn(io.in)
 	root.SetOut(io.out)
 	root.SetErr(io.err)
@@ -45,6 +45,14 @@ func newRoot(io streams) *cobra.Command {
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
 	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.userCommand(), c.healthcheckCommand(), c.versionCommand())
 	return root
+}
+
+// group makes a command out of one that only has subcommands: alone it helps,
+// and with a word that is none of them it fails.
+func group(cmd *cobra.Command) *cobra.Command {
+	cmd.Args = cobra.NoArgs
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error { return cmd.Help() }
+	return cmd
 }
 
 // load reads the configuration.

@@ -17,7 +17,7 @@ import (
 )
 
 func (c *cli) userCommand() *cobra.Command {
-	user := &cobra.Command{Use: "user", Short: "Add, change, disable, delete and list users"}
+	user := group(&cobra.Command{Use: "user", Short: "Add, change, disable, delete and list users"})
 	user.AddCommand(c.userAddCommand(), c.userSetCommand(), c.userListCommand(),
 		c.userStateCommand("disable", "Disable a user and end all of its sessions", (repo.Repository).DisableUser),
 		c.userStateCommand("enable", "Enable a user", (repo.Repository).EnableUser),
