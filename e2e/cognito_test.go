@@ -21,8 +21,8 @@ func startCognito(t *testing.T) cognitoLocal {
 	if err != nil {
 		t.Fatal(err)
 	}
-	cmd := exec.Command(node(t), script) //nolint:noctx // program ends it
-	cmd.Dir = t.TempDir()                // where it keeps its database
+	cmd := exec.Command(node(t), script)
+	cmd.Dir = t.TempDir() // where it keeps its database
 	cmd.Env = append(os.Environ(), "HOST=127.0.0.1", "PORT="+freePort(t))
 	c := cognitoLocal{url: program(t, cmd, regexp.MustCompile(`running on (http://[0-9.:]+)`))}
 	c.pool = c.call(t, "CreateUserPool", map[string]any{"PoolName": "people"})["UserPool"].(map[string]any)["Id"].(string)

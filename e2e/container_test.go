@@ -50,7 +50,7 @@ const network = "gatehouse-e2e"
 // command prepares podman such that it works without systemd and inside of
 // another container too.
 func (p podman) command(args ...string) *exec.Cmd {
-	return exec.Command("podman", append([]string{ //nolint:noctx // must run in cleanups as well
+	return exec.Command("podman", append([]string{
 		"--root=" + filepath.Join(p.dir, "root"), "--runroot=" + filepath.Join(p.dir, "run"), "--storage-driver=vfs",
 		"--cgroup-manager=cgroupfs", "--events-backend=file", "--runtime=runc",
 		"--network-config-dir=" + filepath.Join(p.dir, "net"),

@@ -12,7 +12,7 @@ import (
 // startDjango runs the service of testdata/django with Debian's Python.
 func startDjango(t *testing.T, env ...string) *server {
 	t.Helper()
-	cmd := exec.Command("/usr/bin/gunicorn", "--bind", "127.0.0.1:0", "--worker-tmp-dir", t.TempDir(), "service:application") //nolint:noctx // program ends it
+	cmd := exec.Command("/usr/bin/gunicorn", "--bind", "127.0.0.1:0", "--worker-tmp-dir", t.TempDir(), "service:application")
 	cmd.Dir = "testdata/django"
 	cmd.Env = append(append(os.Environ(), "PYTHONDONTWRITEBYTECODE=1"), env...)
 	return &server{url: program(t, cmd, regexp.MustCompile(`Listening at: (http://[0-9.:]+)`)), log: &logBuffer{}}

@@ -2,9 +2,9 @@ package e2e_test
 
 import (
 	"context"
-	"crypto/md5" //nolint:gosec // a format that users bring along
+	"crypto/md5" // a format that users bring along
 	"crypto/pbkdf2"
-	"crypto/sha1" //nolint:gosec // a format that users bring along
+	"crypto/sha1" // a format that users bring along
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -34,7 +34,7 @@ func pbkdf2Encoded[H hash.Hash](t *testing.T, name string, h func() H, password 
 // seedUsers puts the recordings' users into a database, with their old hashes.
 func seedUsers(t *testing.T, dir string) {
 	t.Helper()
-	sum := md5.Sum([]byte("saltsaltmd5-pass")) //nolint:gosec // see above
+	sum := md5.Sum([]byte("saltsaltmd5-pass"))
 	b64 := base64.RawStdEncoding.EncodeToString
 	argon := argon2.IDKey([]byte("argon-pass"), []byte("saltsaltsaltsalt"), 2, 512, 2, 16)
 	sha := func(password string) string { return pbkdf2Encoded(t, "pbkdf2_sha256", sha256.New, password, 1000, 32) }

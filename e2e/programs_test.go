@@ -62,7 +62,7 @@ func program(t *testing.T, cmd *exec.Cmd, ready *regexp.Regexp) string {
 // freePort returns a loopback port that nobody listens on.
 func freePort(t *testing.T) string {
 	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0") //nolint:noctx // at once
+	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -38,14 +38,24 @@ until grep -q 'curl' run.log; do
 done
 cat run.log
 
-# What the program prints is ready to paste; -f turns an error into a failure.
-sed -n '/^ *curl /,/[^\\]$/p' run.log | sed 's/^ *curl /curl -fsS /' >printed.sh
-sh -eux printed.sh
+# From here on, an answer that is an error fails the script; the lines themselves
+# are run as they stand.
+curl() { command curl --fail "$@"; }
 
-# The README's shell blocks with curl in them, in order, in one shell.
-awk '/^```/ {if (inside && block ~ /curl/) printf "%s", block; inside = /^```sh/; block = ""; next} inside {block = block $0 "\n"}' README.md >readme.sh
-test -s readme.sh
+# What the program prints is ready to paste.
+sed -n '/^ *curl /,/[^\\]$/p' run.log >printed.sh
+test -s printed.sh
+set -x
+. ./printed.sh
+
+# So are the README's lines, but for the password, which it can't know.
+{ set +x; } 2>/dev/null
 password=$(sed -n 's/^ *password *//p' run.log)
-export password
-sh -eux readme.sh
+awk '/^## / {here = /first sign-in/} /^```/ {block = !block && /^```sh/; next} here && block' README.md |
+	sed "s/^password=\.\.\.$/password=$password/" >readme.sh
+grep -q '^password=.' readme.sh
+grep -q '/logoff/' readme.sh
+set -x
+. ./readme.sh
+{ set +x; } 2>/dev/null
 echo "The README holds on a clean machine."
