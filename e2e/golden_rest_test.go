@@ -197,7 +197,13 @@ func TestGoldenRefreshAndLogoff(t *testing.T) {
 	for _, variant := range []string{"seed", "noblacklist", "rotate", "dj42-rotate"} {
 		for _, r := range recordings(t, variant) {
 			if strings.HasPrefix(r.Path, "/auth/refresh") || strings.HasPrefix(r.Path, "/auth/logoff") {
-				g.check(t, r, c.replay(t, r))
+				a := c.replay(t, r)
+				g.check(t, r, a)
+				// The cookies go with their session, and never without.
+				over := strings.Contains(string(a.body), "urn:gatehouse:problem:session_") || strings.HasPrefix(r.Path, "/auth/logoff") && a.status == http.StatusOK
+				if a.deletes("refresh_cookie") != over || a.deletes("CSRF_token") != over {
+					t.Errorf("%s (%s): the cookies are deleted: %t, the session is over: %t", r.key(), r.Title, a.deletes("refresh_cookie"), over)
+				}
 			}
 		}
 	}

@@ -47,7 +47,7 @@ func (s *Service) Parse(presented []string) ([]tokens.Refresh, error) {
 // presented again.
 func (s *Service) Refresh(ctx context.Context, presented []tokens.Refresh, c Client) (Grant, error) {
 	now := s.now()
-	var first error = ErrNotARefreshToken
+	first := ErrNotARefreshToken
 	for i, p := range presented {
 		grant, err := s.refresh(ctx, p, c, now)
 		if err == nil {
