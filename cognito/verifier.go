@@ -125,6 +125,9 @@ func checkURL(raw string) error {
 	return nil
 }
 
+// Name returns Config.Name.
+func (v *Verifier) Name() string { return v.config.Name }
+
 // Issuers returns the issuers whose tokens are taken, each exactly as "iss" must
 // be.
 func (v *Verifier) Issuers() []string { return slices.Clone(v.issuers) }

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"regexp"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/session"
@@ -50,9 +51,11 @@ func (s *server) log(next http.Handler) http.Handler {
 		began := time.Now() // how long it took, not when it was: no concern of the service's clock
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(status, r)
+		took := time.Since(began)
+		s.Observe(strings.TrimSuffix(strings.TrimSuffix(r.Pattern, "{$}"), "/"), status.status, took)
 		s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", status.status),
-			slog.Duration("took", time.Since(began)), slog.String("ip", infoOf(r.Context()).client.IP))
+			slog.Duration("took", took), slog.String("ip", infoOf(r.Context()).client.IP))
 	})
 }
 

@@ -69,6 +69,9 @@ type Config struct {
 	Closing context.Context //nolint:containedctx // a signal, not a deadline
 	Now     func() time.Time
 	Logger  *slog.Logger
+	// Observe is told of every answer: the pattern of its operation ("" where there is none), the status, and how long
+	// it took. nil: nobody is.
+	Observe func(operation string, status int, took time.Duration)
 }
 
 // server fulfils api.StrictServerInterface. Its methods are in the file of
@@ -87,6 +90,9 @@ func New(c Config) (http.Handler, error) {
 	}
 	if c.Closing == nil {
 		c.Closing = context.Background()
+	}
+	if c.Observe == nil {
+		c.Observe = func(string, int, time.Duration) {}
 	}
 	s := &server{Config: c, origin: http.NewCrossOriginProtection()}
 	for _, origin := range c.Origins {

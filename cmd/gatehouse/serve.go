@@ -54,10 +54,12 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	}
 	closing, announce := context.WithCancel(context.Background())
 	defer announce()
-	svc, err := wire(ctx, cfg, store, logger, closing)
+	m := newMetrics()
+	svc, err := wire(ctx, cfg, store, logger, m, closing)
 	if err != nil {
 		return err
 	}
+	m.watch(svc)
 	// The port is taken before anything says that it is there.
 	var lc net.ListenConfig
 	listener, err := lc.Listen(ctx, "tcp", cfg.Listen)
@@ -75,6 +77,10 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	group.Go(func() error { return ignoreEnd(svc.tokens.Run(ctx)) })
 	if svc.keySets != nil {
 		group.Go(func() error { return ignoreEnd(svc.keySets.Run(ctx)) })
+	}
+	group.Go(func() error { return ignoreEnd(svc.sweeper.Run(ctx)) })
+	if cfg.MetricsListen != "" {
+		group.Go(func() error { return m.serve(ctx, cfg, logger) })
 	}
 	group.Go(func() error { return listenUntil(ctx, cfg, listener, svc.handler, announce, logger) })
 	err = group.Wait()

@@ -51,15 +51,17 @@ func openStore(c config.Config) (store, error) {
 
 // service is everything that a running server consists of.
 type service struct {
-	handler  http.Handler
-	tokens   *tokens.Service
-	keySets  *cognito.Set // nil: no identity provider
-	sessions *session.Service
+	handler   http.Handler
+	tokens    *tokens.Service
+	hasher    *password.Hasher
+	verifiers []*cognito.Verifier
+	keySets   *cognito.Set // nil: no identity provider
+	sweeper   *session.Sweeper
 }
 
 // wire builds the service from the configuration. It does no I/O but what the
 // signing keys need.
-func wire(ctx context.Context, c config.Config, store repo.Repository, logger *slog.Logger, closing context.Context) (*service, error) {
+func wire(ctx context.Context, c config.Config, store repo.Repository, logger *slog.Logger, m *metrics, closing context.Context) (*service, error) {
 	issuer, err := tokens.New(tokens.Config{
 		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
 		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
@@ -72,19 +74,23 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if err := issuer.Load(ctx); err != nil {
 		return nil, fmt.Errorf("loading the signing keys: %w", err)
 	}
-	keySets, err := identityProviders(c, logger)
+	svc := &service{tokens: issuer}
+	if svc.hasher, err = newHasher(c); err != nil {
+		return nil, err
+	}
+	if svc.verifiers, svc.keySets, err = identityProviders(c, logger); err != nil {
+		return nil, err
+	}
+	svc.sweeper, err = session.NewSweeper(session.SweeperConfig{Store: store, Throttle: c.Throttle.Window, Logger: logger})
 	if err != nil {
 		return nil, err
 	}
-	sessions, err := newSessions(c, store, issuer, keySets, logger)
+	sessions, err := newSessions(c, store, svc, logger)
 	if err != nil {
 		return nil, err
 	}
-	handler, err := newHandler(c, store, issuer, sessions, logger, closing)
-	if err != nil {
-		return nil, err
-	}
-	return &service{handler: handler, tokens: issuer, keySets: keySets, sessions: sessions}, nil
+	svc.handler, err = newHandler(c, store, issuer, sessions, logger, m, closing)
+	return svc, err
 }
 
 func newHasher(c config.Config) (*password.Hasher, error) {
@@ -94,10 +100,10 @@ func newHasher(c config.Config) (*password.Hasher, error) {
 	})
 }
 
-// identityProviders returns nil where none is configured.
-func identityProviders(c config.Config, logger *slog.Logger) (*cognito.Set, error) {
+// identityProviders returns no set where none is configured.
+func identityProviders(c config.Config, logger *slog.Logger) ([]*cognito.Verifier, *cognito.Set, error) {
 	if len(c.IDPs) == 0 {
-		return nil, nil //nolint:nilnil // none is not an error
+		return nil, nil, nil
 	}
 	verifiers := make([]*cognito.Verifier, 0, len(c.IDPs))
 	leeway := c.Tokens.Leeway
@@ -114,18 +120,15 @@ func identityProviders(c config.Config, logger *slog.Logger) (*cognito.Set, erro
 			ClientIDs: p.ClientIDs, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 		})
 		if err != nil {
-			return nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
+			return nil, nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
 		}
 		verifiers = append(verifiers, v)
 	}
-	return cognito.NewSet(verifiers...)
+	set, err := cognito.NewSet(verifiers...)
+	return verifiers, set, err
 }
 
-func newSessions(c config.Config, store repo.Repository, issuer *tokens.Service, keySets *cognito.Set, logger *slog.Logger) (*session.Service, error) {
-	hasher, err := newHasher(c)
-	if err != nil {
-		return nil, err
-	}
+func newSessions(c config.Config, store repo.Repository, svc *service, logger *slog.Logger) (*session.Service, error) {
 	rules := make([]claims.Rule, 0, len(c.Claims))
 	for _, r := range c.Claims {
 		rules = append(rules, claims.Rule{Name: r.Name, Attribute: r.Attribute})
@@ -135,7 +138,7 @@ func newSessions(c config.Config, store repo.Repository, issuer *tokens.Service,
 		return nil, err
 	}
 	sc := session.Config{
-		Store: store, Tokens: issuer, Passwords: hasher, Claims: custom,
+		Store: store, Tokens: svc.tokens, Passwords: svc.hasher, Claims: custom,
 		Policy: session.Policy{
 			Grace: c.Sessions.Grace, LateRetries: c.Sessions.LateRetries, RefreshLifetime: c.Tokens.RefreshLifetime,
 		},
@@ -147,8 +150,8 @@ func newSessions(c config.Config, store repo.Repository, issuer *tokens.Service,
 		UserIDFromSubject: map[string]bool{},
 		Logger:            logger,
 	}
-	if keySets != nil {
-		sc.IdentityProviders = keySets
+	if svc.keySets != nil {
+		sc.IdentityProviders = svc.keySets
 	}
 	for _, p := range c.IDPs {
 		sc.UserIDFromSubject[p.Name] = p.UserIDFromSubject
@@ -156,7 +159,10 @@ func newSessions(c config.Config, store repo.Repository, issuer *tokens.Service,
 	return session.New(sc)
 }
 
-func newHandler(c config.Config, store repo.Repository, issuer *tokens.Service, sessions *session.Service, logger *slog.Logger, closing context.Context) (http.Handler, error) {
+func newHandler(
+	c config.Config, store repo.Repository, issuer *tokens.Service, sessions *session.Service, logger *slog.Logger, m *metrics,
+	closing context.Context,
+) (http.Handler, error) {
 	refresh, csrf, err := cookieJars(c)
 	if err != nil {
 		return nil, err
@@ -167,7 +173,7 @@ func newHandler(c config.Config, store repo.Repository, issuer *tokens.Service, 
 		BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
 		MaxBody: c.Server.MaxBody, JWKSMaxAge: jwksMaxAge,
 		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number",
-		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger,
+		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger, Observe: m.observe,
 	})
 }
 

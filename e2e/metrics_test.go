@@ -1,0 +1,42 @@
+package e2e_test
+
+import (
+	"io"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// TestMetrics reads what Prometheus would, on a listener of its own.
+func TestMetrics(t *testing.T) {
+	t.Parallel()
+	idp := newGoldenIDP(t)
+	s := start(t, idp.settings(map[string]string{"GATEHOUSE_METRICS_LISTEN": "127.0.0.1:0"}))
+	s.post(t, "/auth/sign-in", `{"username":"nobody","password":"x"}`)
+	if a := s.send(t, http.MethodGet, "/metrics", "", nil); a.status != http.StatusNotFound {
+		t.Errorf("the metrics are public: %d", a.status)
+	}
+	address := regexp.MustCompile(`"metrics_address":"([^"]+)"`).FindStringSubmatch(s.log.String())
+	if address == nil {
+		t.Fatalf("the log names no listener:\n%s", s.log)
+	}
+	resp, err := client.Get("http://" + address[1] + "/metrics")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		`gatehouse_http_requests_total{operation="POST /auth/sign-in",status="401"} 1`, `gatehouse_http_requests_total{operation="",status="404"} 1`,
+		`gatehouse_http_request_duration_seconds_count{operation="POST /auth/sign-in"} 1`, `gatehouse_swept_rows_total{table="sessions"} 0`,
+		`gatehouse_password_hashes_running 0`, `gatehouse_idp_keys{idp="cognito"} 2`, "go_goroutines", "process_resident_memory_bytes",
+	} {
+		if !strings.Contains(string(body), want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+}
