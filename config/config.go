@@ -106,7 +106,8 @@ type Throttle struct {
 
 // Server bounds what a connection may take.
 type Server struct {
-	ReadTimeout     time.Duration `yaml:"read_timeout" doc:"For a whole request."`
+	RequestTimeout  time.Duration `yaml:"request_timeout" doc:"For the work on a request, its queries included; then 503."`
+	ReadTimeout     time.Duration `yaml:"read_timeout" doc:"For reading a whole request."`
 	WriteTimeout    time.Duration `yaml:"write_timeout" doc:"For a whole answer."`
 	IdleTimeout     time.Duration `yaml:"idle_timeout" doc:"For a connection without a request."`
 	MaxBody         int64         `yaml:"max_body" doc:"Of a request, in bytes."`
@@ -141,7 +142,7 @@ func Default() Config {
 		Passwords: Passwords{Memory: 19456, Time: 2, Threads: 1, MaxQueue: 64},
 		Throttle:  Throttle{Window: 15 * time.Minute, PerAccountAndNetwork: 10, PerNetwork: 100, PerAccount: 100},
 		Server: Server{
-			ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
+			RequestTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 			MaxBody: 64 << 10, ShutdownTimeout: 20 * time.Second,
 		},
 		Database: Database{MaxConnections: 16, StatementTimeout: 5 * time.Second},

@@ -245,6 +245,7 @@ func TestValidate(t *testing.T) {
 		{"a negative queue", func(c *config.Config) { c.Passwords.MaxQueue = -1 }, "max_queue"},
 		{"no throttle", func(c *config.Config) { c.Throttle.PerAccount = 0 }, "throttle"},
 		{"no timeout", func(c *config.Config) { c.Server.ReadTimeout = 0 }, "server"},
+		{"work that outlives the answer", func(c *config.Config) { c.Server.RequestTimeout = time.Minute }, "request_timeout"},
 		{"an endless body", func(c *config.Config) { c.Server.MaxBody = 1 << 30 }, "max_body"},
 		{"no connections", func(c *config.Config) { c.Database.MaxConnections = 0 }, "database"},
 	}

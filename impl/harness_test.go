@@ -158,7 +158,7 @@ func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 	h.config = impl.Config{
 		Sessions: f, Tokens: f, Store: f,
 		RefreshCookie: h.refresh, CSRFCookie: jar("CSRF_token"), CSRF: h.csrf,
-		BasePath: "/auth", MaxBody: 64 << 10, JWKSMaxAge: 5 * time.Minute,
+		BasePath: "/auth", MaxBody: 64 << 10, RequestTimeout: time.Minute, JWKSMaxAge: 5 * time.Minute,
 		UserFields: []string{"id", "username", "email", "email_verified", "first_name", "last_name", "is_active", "is_staff",
 			"is_superuser", "date_joined", "last_login", "attributes"},
 		OpenAPI: gatehouse.OpenAPI, Version: "test", Now: func() time.Time { return now },

@@ -40,6 +40,8 @@ func (s *server) identify(next http.Handler) http.Handler {
 			id: id, header: r.Header,
 			client: session.Client{IP: clientIP(r, s.TrustedProxies), UserAgent: r.UserAgent()},
 		})
+		ctx, cancel := context.WithTimeout(ctx, s.RequestTimeout)
+		defer cancel()
 		next.ServeHTTP(w, r.WithContext(ctx))
 	})
 }

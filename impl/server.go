@@ -59,6 +59,7 @@ type Config struct {
 	Origins        []string       // whose pages may use the service from another origin; nil: none
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; nil: nobody's
 	MaxBody        int64          // bytes
+	RequestTimeout time.Duration  // for the work on a request; what is not done then is 503
 	JWKSMaxAge     time.Duration  // how long verifiers may keep the keys
 	UserFields     []string       // the members of `user` in the answers; nil: no `user`
 	UserIDNumber   bool           // the id of `user` is a JSON number where it can be
@@ -121,8 +122,8 @@ func (c Config) check() error {
 		return errors.New("impl: Sessions, Tokens and Store are required")
 	case c.RefreshCookie == nil, c.CSRFCookie == nil, c.CSRF == nil:
 		return errors.New("impl: RefreshCookie, CSRFCookie and CSRF are required")
-	case c.BasePath == "", c.MaxBody <= 0, c.JWKSMaxAge <= 0, c.Now == nil, c.Logger == nil:
-		return errors.New("impl: BasePath, MaxBody, JWKSMaxAge, Now and Logger are required")
+	case c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.Now == nil, c.Logger == nil:
+		return errors.New("impl: BasePath, MaxBody, RequestTimeout, JWKSMaxAge, Now and Logger are required")
 	}
 	return nil
 }

@@ -15,8 +15,11 @@ const (
 )
 
 // LogOff ends the sessions of the presented refresh tokens. A session that is
-// over already is no error: what the client wants is so.
+// over already is no error: what the client wants is so. It goes on when the
+// client has gone away.
 func (s *Service) LogOff(ctx context.Context, presented []tokens.Refresh, c Client) error {
+	ctx, cancel := detached(ctx)
+	defer cancel()
 	now := s.now()
 	for _, p := range presented {
 		e := event("logoff", p.UserID, p.SessionID, c, now, nil)

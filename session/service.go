@@ -185,6 +185,15 @@ func (s *Service) now() time.Time {
 	return s.Now().UTC().Truncate(time.Microsecond)
 }
 
+// detachedTimeout bounds what goes on when its client has gone away.
+const detachedTimeout = 5 * time.Second
+
+// detached returns a context for what must be done although the client may be
+// gone: a browser that leaves the page gives up the request that logs it off.
+func detached(ctx context.Context) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.WithoutCancel(ctx), detachedTimeout)
+}
+
 // newID returns a UUIDv7, which sorts by the time of its making.
 func newID() string {
 	return uuid.Must(uuid.NewV7()).String() // fails only where crypto/rand does, which ends the program

@@ -711,7 +711,23 @@ func TestChangePassword(t *testing.T) {
 	}
 }
 
-// TestStoreThatFails closes the store: every use case says so, and none that the
+// TestLogOffOfWhoLeaves logs off a client that has gone away.
+func TestLogOffOfWhoLeaves(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	b.user(t, "alice")
+	g := b.signedIn(t, "alice")
+	parsed, err := b.Parse([]string{g.RefreshToken})
+	must(t, err)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	must(t, b.LogOff(ctx, parsed, home))
+	if reason := outOf(t, second(b.refresh(t, g.RefreshToken))); reason != session.ReasonRevoked {
+		t.Errorf("afterwards: %v", reason)
+	}
+}
+
+// TestStoreThatFails takes the store away: every use case says so, and none that the
 // session is over.
 func TestStoreThatFails(t *testing.T) {
 	t.Parallel()
@@ -730,7 +746,7 @@ func TestStoreThatFails(t *testing.T) {
 	cancel()
 	for name, err := range map[string]error{
 		"sign-in": second(b.SignIn(ctx, "alice", plain, home)), "exchange": second(b.Exchange(ctx, id, access, home)),
-		"refresh": second(b.Refresh(ctx, parsed, home)), "logoff": b.LogOff(ctx, parsed, home),
+		"refresh": second(b.Refresh(ctx, parsed, home)),
 		"authenticate": second(b.Authenticate(ctx, tokens.Access{SessionID: g.SessionID})), "list": second(b.List(ctx, su)),
 		"end": b.End(ctx, su, g.SessionID, home), "end all": second(b.EndAll(ctx, su, false, home)),
 		"password": b.ChangePassword(ctx, su, plain, "another good one", home),

@@ -112,6 +112,8 @@ func (s *Service) start(
 // record stores an event about something that has been decided already. That it
 // can't be stored does not change the decision, so it is only logged.
 func (s *Service) record(ctx context.Context, e repo.AuditEvent) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
 	if err := s.Store.RecordEvent(ctx, e); err != nil {
 		s.Logger.ErrorContext(ctx, "recording an audit event", "event", e.Event, "error", err)
 	}

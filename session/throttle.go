@@ -82,6 +82,8 @@ func (s *Service) knowsNetwork(ctx context.Context, username, ip string) (bool, 
 // takeBack forgets an attempt that was not a wrong guess. That it fails costs
 // the client one attempt and nothing else, so it is only logged.
 func (s *Service) takeBack(ctx context.Context, a attempt) {
+	ctx, cancel := detached(ctx)
+	defer cancel()
 	if err := s.Store.TakeBackAttempts(ctx, a.keys); err != nil {
 		s.Logger.WarnContext(ctx, "taking back a counted sign-in", "error", err)
 	}
