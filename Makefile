@@ -44,7 +44,7 @@ lint-openapi: $(TEST_NODE) ## Check the contract
 	@PATH=$(NODE_BIN):$$PATH REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		redocly lint --config test/redocly.yaml openapi.yaml
 
-test: deps verify lint lint-openapi cover ## Prove everything: SQLite, PostgreSQL, Cognito, Django, SDK, container
+test: deps verify lint lint-openapi cover $(if $(CI),clean-machine) ## Prove everything: SQLite, PostgreSQL, Cognito, Django, SDK, container
 
 test-race: ## Run the Go tests that need nothing else, with the race detector
 	@go test -race $$(go list ./... | grep -v '/e2e$$')

@@ -1,9 +1,9 @@
 #!/bin/sh
 # Follows the README as a newcomer does: a Debian with nothing but Go, make, git
-# and curl, a clone of what is committed, `make run`, then each curl line of the
-# README, word for word.
+# and curl, this tree, `make run`, then each line of the README's first sign-in,
+# word for word.
 #
-#   scripts/clean-machine.sh        as root; takes a few minutes
+#   scripts/clean-machine.sh        as root, while port 8080 is free; takes two minutes
 #
 # Go is this machine's, mounted read-only; modules are downloaded afresh.
 set -eu
@@ -17,8 +17,9 @@ if [ "${1:-}" != inside ]; then
 	# How this machine reaches the network, and whom it trusts there.
 	cp /etc/resolv.conf /etc/hosts "$root/etc/"
 	cp /etc/ssl/certs/ca-certificates.crt "$root/etc/ssl/certs/"
-	git clone --quiet "$(git rev-parse --show-toplevel)" "$root/root/gatehouse"
-	mkdir -p "$root/usr/local/go"
+	mkdir -p "$root/usr/local/go" "$root/root/gatehouse"
+	tar -C "$(dirname "$0")/.." -c --exclude=./bin --exclude=./.tools --exclude=node_modules --exclude='./*.db*' \
+		--exclude='./coverage*' . | tar -C "$root/root/gatehouse" -x --no-same-owner
 	# The namespaces end with the script, and every process and mount with them.
 	exec unshare --mount --pid --fork --kill-child sh -eu -c '
 		trap "umount -l \"$0/proc\" \"$0/usr/local/go\"; rm -rf --one-file-system \"$0\"" EXIT
