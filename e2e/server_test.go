@@ -215,7 +215,7 @@ func (a answer) deletes(name string) bool {
 }
 
 // client follows no redirect and keeps no cookie.
-var client = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+var client = &http.Client{Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
 // send sends a request.
 func (s *server) send(t *testing.T, method, path, body string, header http.Header) answer {

@@ -746,7 +746,7 @@ func TestStoreThatFails(t *testing.T) {
 	cancel()
 	for name, err := range map[string]error{
 		"sign-in": second(b.SignIn(ctx, "alice", plain, home)), "exchange": second(b.Exchange(ctx, id, access, home)),
-		"refresh": second(b.Refresh(ctx, parsed, home)),
+		"refresh":      second(b.Refresh(ctx, parsed, home)),
 		"authenticate": second(b.Authenticate(ctx, tokens.Access{SessionID: g.SessionID})), "list": second(b.List(ctx, su)),
 		"end": b.End(ctx, su, g.SessionID, home), "end all": second(b.EndAll(ctx, su, false, home)),
 		"password": b.ChangePassword(ctx, su, plain, "another good one", home),

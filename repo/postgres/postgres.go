@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/url"
 	"strings"
@@ -32,7 +33,10 @@ type Config struct {
 }
 
 // Store is the repository. It fulfils repo.Repository.
-type Store struct{ *sqlrepo.Store }
+type Store struct {
+	*sqlrepo.Store
+	unbounded pq.Config // for migrations, which take the time they take
+}
 
 // connectionLifetime bounds how long a connection is used, so that a fail-over
 // or a new address is found.
@@ -59,10 +63,12 @@ func Open(c Config) (*Store, error) {
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
 	}
-	milliseconds := fmt.Sprint(c.StatementTimeout.Milliseconds())
+	unbounded := cfg
+	cfg.Runtime = maps.Clone(cfg.Runtime)
 	if cfg.Runtime == nil {
 		cfg.Runtime = map[string]string{}
 	}
+	milliseconds := fmt.Sprint(c.StatementTimeout.Milliseconds())
 	for _, name := range []string{"statement_timeout", "lock_timeout", "idle_in_transaction_session_timeout"} {
 		if _, given := cfg.Runtime[name]; !given {
 			cfg.Runtime[name] = milliseconds
@@ -72,13 +78,34 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("postgres: the connection string is malformed")
 	}
+	connector.Dialer(dialer{patience: c.StatementTimeout + time.Second})
 	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
 	db.SetMaxOpenConns(c.MaxConnections)
 	db.SetMaxIdleConns(c.MaxConnections)
 	db.SetConnMaxLifetime(connectionLifetime)
-	return &Store{sqlrepo.New(sqlrepo.Config{
+	return &Store{Store: sqlrepo.New(sqlrepo.Config{
 		Dialect: migrations.Postgres, Write: db, Read: db, Classify: classify, StalePlan: stalePlan,
-	})}, nil
+	}), unbounded: unbounded}, nil
+}
+
+// Migrate brings the schema to the latest version, without a bound on its
+// statements.
+func (s *Store) Migrate(ctx context.Context) error { return s.migrate(ctx, migrations.Up) }
+
+// MigrateDown takes the latest migration back.
+func (s *Store) MigrateDown(ctx context.Context) error { return s.migrate(ctx, migrations.Down) }
+
+func (s *Store) migrate(ctx context.Context, step func(context.Context, *sql.DB, migrations.Dialect) error) error {
+	connector, err := pq.NewConnectorConfig(s.unbounded)
+	if err != nil {
+		return errors.New("postgres: the connection string is malformed")
+	}
+	db := sql.OpenDB(connector)
+	defer db.Close() //nolint:errcheck // what was done is committed
+	if err := step(ctx, db, migrations.Postgres); err != nil {
+		return fmt.Errorf("migrating: %w", classify(err))
+	}
+	return nil
 }
 
 // stalePlan: "cached plan must not change result type", after a migration.
