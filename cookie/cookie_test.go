@@ -146,12 +146,23 @@ func TestDuplicatesAreAllTried(t *testing.T) {
 func TestUnquote(t *testing.T) {
 	t.Parallel()
 	for sent, want := range map[string]string{
-		`"a\"b"`: `a"b`, `"a\\b"`: `a\b`, `"\054\073"`: ",;", `"\303\244"`: "ä", `"`: `"`, `""`: "", `"\`: `"\`, `"\"`: `\`, `"\9"`: "9", `"\400"`: "400",
+		`"a\"b"`: `a"b`, `"a\\b"`: `a\b`, `"\054\073"`: ",;", `"\344"`: "ä", `"\303\244"`: "Ã¤", "\"\\344\u2713\"": "ä✓", `"`: `"`, `""`: "", `"\`: `"\`, `"\"`: `\`, `"\9"`: "9", `"\400"`: "400",
 		`a"b`: `a"b`,
 	} {
 		if diff := cmp.Diff([]string{want}, cookie.Values(http.Header{"Cookie": {"c=" + sent}}, "c")); diff != "" {
 			t.Errorf("%s (-want +got):\n%s", sent, diff)
 		}
+	}
+}
+
+// TestPythonQuotesText holds a signed value that is not ASCII to what Python's
+// http.cookies sends for it.
+func TestPythonQuotesText(t *testing.T) {
+	t.Parallel()
+	j := jar(t, nil)
+	sent := "\"" + strings.Replace(j.Sign("ä", time.Unix(1700000000, 0)), "ä", `\344`, 1) + "\""
+	if diff := cmp.Diff([]string{"ä"}, j.Read(http.Header{"Cookie": {"refresh_cookie=" + sent}})); diff != "" {
+		t.Errorf("Read (-want +got):\n%s", diff)
 	}
 }
 

@@ -96,8 +96,8 @@ func (j *Jar) cookie(value string) *http.Cookie {
 
 // Values returns what the request's cookies of one name hold, in order, each
 // duplicate too. It undoes the quoting of Python's http.cookies: a value in
-// double quotes, with backslashes before quotes and backslashes, and bytes as
-// three octal digits.
+// double quotes, with backslashes before quotes and backslashes, and the
+// characters up to U+00FF as three octal digits.
 func Values(h http.Header, name string) []string {
 	var values []string
 	for _, line := range h["Cookie"] {
@@ -125,7 +125,7 @@ func unquote(s string) string {
 		}
 		if i+3 < len(inner) {
 			if octal, err := strconv.ParseUint(inner[i+1:i+4], 8, 8); err == nil {
-				b.WriteByte(byte(octal))
+				b.WriteRune(rune(octal)) // the number of a character: Python quotes text, not its UTF-8
 				i += 3
 				continue
 			}
