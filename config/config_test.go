@@ -122,6 +122,18 @@ func TestLoadRefuses(t *testing.T) {
 		{"a file that is not YAML", "a: [", nil, []string{"is not YAML"}},
 		{"two documents", "listen: a\n---\nlisten: b\n", nil, []string{"more than one document"}},
 		{"aliases, with which a small file becomes a huge one", "listen: &a x\nissuer: *a\n", nil, []string{"issuer: aliases are not taken"}},
+		{"an alias in a list", "user_fields: [&a id, *a]\n", nil, []string{"user_fields must be a list of texts"}},
+		{"an alias for a key", "issuer: &listen x\n*listen : y\n", nil, []string{"line 2: a key must be text"}},
+		{"nothing for a switch, which would switch off", "cookies: {secure: }", nil, []string{"cookies.secure must be true or false"}},
+		{"nothing for a duration", "sessions: {grace: }", nil, []string{"sessions.grace must be a duration"}},
+		{"nothing for a number", "sessions: {late_retries: null}", nil, []string{"sessions.late_retries must be a whole number"}},
+		{"nothing in a list", "tokens: {audience: [null, a]}", nil, []string{"tokens.audience must be a list of texts"}},
+		{"nothing for a network", "trusted_proxies: [null]", nil, []string{"trusted_proxies must be a list of networks"}},
+		{"part of a number", "sessions: {late_retries: 1.5}", nil, []string{"sessions.late_retries must be a whole number"}},
+		{"a number that is too large", "passwords: {threads: 300}", nil, []string{"passwords.threads must be a whole number"}},
+		{"a number without a unit", "sessions: {grace: 30}", nil, []string{"sessions.grace must be a duration"}},
+		{"nothing in a variable", "", []string{"GATEHOUSE_COOKIES_SECURE=null"}, []string{"GATEHOUSE_COOKIES_SECURE", "true or false"}},
+		{"a variable for a file that is not there", "", []string{"GATEHOUSE_SECRT_FILE=x"}, []string{`did you mean "GATEHOUSE_SECRET_FILE"?`}},
 		{"a variable that is not there", "", []string{"GATEHOUSE_LISEN=x"}, []string{"unknown variable GATEHOUSE_LISEN", "GATEHOUSE_LISTEN"}},
 		{"a file for what is no secret", "", []string{"GATEHOUSE_LISTEN_FILE=/x"}, []string{"unknown variable GATEHOUSE_LISTEN_FILE"}},
 		{"a variable that is no number", "", []string{"GATEHOUSE_SESSIONS_LATE_RETRIES=x"}, []string{"GATEHOUSE_SESSIONS_LATE_RETRIES", "a whole number"}},
@@ -156,7 +168,7 @@ func TestNoSecretInErrors(t *testing.T) {
 	const word = "hunter2hunter2"
 	_, err := config.Load(config.LoadOptions{
 		Path:    write(t, "secret: ["+word+"]\nsecret_fallbacks: "+word+"\ndatabase_url: {a: "+word+"}\n"),
-		Environ: []string{"GATEHOUSE_SECRET_FALLBACKS={" + word},
+		Environ: []string{"GATEHOUSE_SECRET_FALLBACKS={" + word, "GATEHOUSE_SECRET_FILE=" + word},
 	})
 	if err == nil || strings.Contains(err.Error(), word) {
 		t.Errorf("the error shows a secret, or there is none: %v", err)
@@ -199,11 +211,26 @@ func TestValidate(t *testing.T) {
 		{"plain http for this machine", func(c *config.Config) { c.Issuer = "http://[::1]:80" }, ""},
 		{"a base path without a slash", func(c *config.Config) { c.BasePath = "auth" }, "base_path"},
 		{"the root as the base path", func(c *config.Config) { c.BasePath = "/" }, "base_path"},
+		{"an address with an unknown port", func(c *config.Config) { c.Listen = "127.0.0.1:99999" }, "listen"},
+		{"an issuer with an empty query", func(c *config.Config) { c.Issuer = "https://a.test/?" }, "issuer"},
+		{"an issuer with an empty fragment", func(c *config.Config) { c.Issuer = "https://a.test/#" }, "issuer"},
+		{"a base path that routers clean", func(c *config.Config) { c.BasePath = "/a/../auth" }, "base_path"},
+		{"a base path that ends the cookie's", func(c *config.Config) { c.BasePath = "/auth;x" }, "base_path"},
+		{"a base path of two parts", func(c *config.Config) { c.BasePath = "/api/v1.0_a~b-c" }, ""},
+		{"another engine", func(c *config.Config) { c.DatabaseURL = "mysql://a" }, "database_url"},
+		{"a file without its scheme", func(c *config.Config) { c.DatabaseURL = "gatehouse.db" }, "database_url"},
+		{"an embedded database without a file", func(c *config.Config) { c.DatabaseURL = "sqlite:" }, "database_url"},
+		{"a URL of Postgres", func(c *config.Config) { c.DatabaseURL = "postgresql://u@h/d?sslmode=disable" }, ""},
+		{"hosts of Postgres as pairs, one value a URL", func(c *config.Config) { c.DatabaseURL = "host=a,b password=x://y" }, ""},
 		{"no database", func(c *config.Config) { c.DatabaseURL = "" }, "database_url"},
 		{"an unknown CSRF mode", func(c *config.Config) { c.CSRF = "off" }, "csrf must be one of token, origin"},
 		{"an unknown level", func(c *config.Config) { c.Log.Level = "loud" }, "log.level"},
 		{"an unknown format", func(c *config.Config) { c.Log.Format = "xml" }, "log.format"},
 		{"any origin", func(c *config.Config) { c.CORS.Origins = []string{"*"} }, "cors.origins"},
+		{"the origins of all subdomains", func(c *config.Config) { c.CORS.Origins = []string{"https://*.example.com"} }, "cors.origins"},
+		{"any origin with TLS", func(c *config.Config) { c.CORS.Origins = []string{"https://*"} }, "cors.origins"},
+		{"an origin that no browser writes so", func(c *config.Config) { c.CORS.Origins = []string{"https://A.test"} }, "cors.origins"},
+		{"an origin with the port that browsers leave out", func(c *config.Config) { c.CORS.Origins = []string{"https://a.test:443"} }, "cors.origins"},
 		{"an origin with a path", func(c *config.Config) { c.CORS.Origins = []string{"https://a.test/"} }, "cors.origins"},
 		{"an origin", func(c *config.Config) { c.CORS.Origins = []string{"https://a.test:8443"} }, ""},
 		{"no signature", func(c *config.Config) { c.Tokens.Algorithm = "none" }, "tokens.algorithm"},
@@ -219,6 +246,10 @@ func TestValidate(t *testing.T) {
 		{"an endless grace", func(c *config.Config) { c.Sessions.Grace = time.Hour }, "grace"},
 		{"negative late retries", func(c *config.Config) { c.Sessions.LateRetries = -1 }, "late_retries"},
 		{"two cookies of one name", func(c *config.Config) { c.Cookies.CSRFName = c.Cookies.RefreshName }, "two names"},
+		{"a cookie name with a blank", func(c *config.Config) { c.Cookies.RefreshName = "a b" }, "cookies.refresh_name"},
+		{"a cookie name with an equals sign", func(c *config.Config) { c.Cookies.CSRFName = "a=b" }, "cookies.csrf_name"},
+		{"a cookie path with a semicolon", func(c *config.Config) { c.Cookies.Path = "/a;b" }, "cookies.path"},
+		{"a cookie domain with a blank", func(c *config.Config) { c.Cookies.Domain = "a b" }, "cookies.domain"},
 		{"an unknown SameSite", func(c *config.Config) { c.Cookies.SameSite = "Strict" }, "same_site"},
 		{"SameSite none without Secure", func(c *config.Config) { c.Cookies.SameSite, c.Cookies.Secure = "none", false }, "cookies.secure"},
 		{"an unknown profile", func(c *config.Config) { c.Cookies.Profile = "x" }, "profile"},
@@ -226,6 +257,7 @@ func TestValidate(t *testing.T) {
 		{"hardened with a domain", func(c *config.Config) { c.Cookies.Profile, c.Cookies.Domain = "hardened", "a.test" }, "hardened"},
 		{"a claim without an attribute", func(c *config.Config) { c.Claims = []config.Claim{{Name: "a"}} }, "claims[0]"},
 		{"a reserved claim", func(c *config.Config) { c.Claims = []config.Claim{{Name: "SUB", Attribute: "id"}} }, "reserved"},
+		{"a name of the token's header", func(c *config.Config) { c.Claims = []config.Claim{{Name: "Kid", Attribute: "id"}} }, "reserved"},
 		{"the user-id claim", func(c *config.Config) { c.Claims = []config.Claim{{Name: "User_ID", Attribute: "id"}} }, "reserved"},
 		{"a claim twice", func(c *config.Config) {
 			c.Claims = []config.Claim{{Name: "a", Attribute: "id"}, {Name: "A", Attribute: "id"}}
@@ -286,6 +318,13 @@ func TestDevelopmentSecret(t *testing.T) {
 	}
 	if _, _, err := config.EnsureDevelopmentSecret(database); err == nil || strings.Contains(err.Error(), first) {
 		t.Errorf("a secret that others can read: %v", err)
+	}
+	cut := filepath.Join(t.TempDir(), "gatehouse.db")
+	if err := os.WriteFile(cut+".secret", nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, _, err := config.EnsureDevelopmentSecret(cut); err == nil {
+		t.Error("an empty file is taken for a secret")
 	}
 	if _, _, err := config.EnsureDevelopmentSecret("/nonexistent/gatehouse.db"); err == nil {
 		t.Error("a folder that is not there is taken")

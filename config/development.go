@@ -29,7 +29,11 @@ func EnsureDevelopmentSecret(databasePath string) (secret string, created bool, 
 	if err != nil {
 		return "", false, fmt.Errorf("config: the development secret: %w", err)
 	}
-	return strings.TrimSpace(string(raw)), false, nil
+	// It is shorter where the machine stopped while it was made.
+	if secret = strings.TrimSpace(string(raw)); len(secret) < minSecret {
+		return "", false, fmt.Errorf("config: %s holds less than %d bytes; take it away to get a new one", path, minSecret)
+	}
+	return secret, false, nil
 }
 
 func makeSecret(path string) (secret string, created bool, err error) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"reflect"
 	"slices"
@@ -116,6 +117,8 @@ func (l *loader) section(before string, node *yaml.Node, into reflect.Value) {
 		key, value := node.Content[i], node.Content[i+1]
 		field, known := fields[key.Value]
 		switch {
+		case key.Kind != yaml.ScalarNode:
+			l.fail("line %d: a key must be text", key.Line)
 		case !known:
 			l.fail("line %d: unknown key %q%s", key.Line, before+key.Value, suggestion(key.Value, keysOf(fields)))
 		case seen[key.Value]:
@@ -148,16 +151,29 @@ func (l *loader) value(key string, node *yaml.Node, into reflect.Value) {
 		into.Set(list)
 	default:
 		fresh := reflect.New(into.Type())
-		if into.Kind() == reflect.String && (node.Kind != yaml.ScalarNode || node.Tag == "!!null") {
-			l.fail("line %d: %s must be text", node.Line, key)
-			return
-		}
-		if err := node.Decode(fresh.Interface()); err != nil {
+		if !fits(node, into.Type()) || node.Decode(fresh.Interface()) != nil {
 			l.fail("line %d: %s must be %s", node.Line, key, wanted(into.Type()))
 			return
 		}
 		into.Set(fresh.Elem())
 	}
+}
+
+// fits refuses what the decoder would take for a value without a word: nothing
+// at all (which would switch off what it is given for), part of a number, and
+// aliases within a list.
+func fits(node *yaml.Node, t reflect.Type) bool {
+	if t.Kind() == reflect.Slice {
+		return !slices.ContainsFunc(node.Content, func(item *yaml.Node) bool { return !fits(item, t.Elem()) })
+	}
+	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
+		return false
+	}
+	switch t.Kind() {
+	case reflect.Int, reflect.Uint8, reflect.Uint32:
+		return node.Tag == "!!int"
+	}
+	return true
 }
 
 // environment writes the variables over what is there.
@@ -180,7 +196,7 @@ func (l *loader) environment(environ []string) {
 			}
 			raw, err := os.ReadFile(path)
 			if err != nil {
-				l.fail("%s_FILE: %w", s.env, err)
+				l.fail("%s_FILE must name a file that can be read: %w", s.env, withoutPath(err))
 				continue
 			}
 			value, ok = strings.TrimRight(string(raw), "\r\n"), true
@@ -218,8 +234,20 @@ func (l *loader) variables() []string {
 	names := []string{prefix + "CONFIG"}
 	for _, s := range l.settings {
 		names = append(names, s.env)
+		if s.secret {
+			names = append(names, s.env+"_FILE")
+		}
 	}
 	return names
+}
+
+// withoutPath takes the path out of an error: who mistakes one variable for the
+// other has put the secret there.
+func withoutPath(err error) error {
+	if fault, ok := errors.AsType[*fs.PathError](err); ok {
+		return fault.Err
+	}
+	return err
 }
 
 // foreign reports whether a variable begins like ours and is somebody else's:

@@ -23,6 +23,8 @@ func wanted(t reflect.Type) string {
 		return `a list of texts like ["a", "b"]`
 	case t.Kind() == reflect.Slice:
 		return "a list of objects"
+	case t.Kind() == reflect.String:
+		return "text"
 	case t.Kind() == reflect.Bool:
 		return "true or false"
 	}

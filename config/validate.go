@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -13,8 +14,8 @@ import (
 // minSecret is how many bytes a secret has at least.
 const minSecret = 32
 
-// reservedClaims are the names that the token service writes itself.
-var reservedClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type"}
+// reservedClaims are the names that the token service writes itself, in a token's claims or in its header.
+var reservedClaims = []string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type", "kid", "alg", "typ"}
 
 // userFields are the members that `user` in the answers can have.
 var userFields = []string{
@@ -58,30 +59,23 @@ func (k *checker) secrets(c Config) {
 }
 
 func (k *checker) service(c Config) {
-	_, _, err := net.SplitHostPort(c.Listen)
-	k.demand(err == nil, "listen must be an address like 127.0.0.1:8080")
-	if c.MetricsListen != "" {
-		_, _, err := net.SplitHostPort(c.MetricsListen)
-		k.demand(err == nil, "metrics_listen must be an address like 127.0.0.1:9090, or empty")
-	}
+	k.demand(isAddress(c.Listen), "listen must be an address like 127.0.0.1:8080")
+	k.demand(c.MetricsListen == "" || isAddress(c.MetricsListen), "metrics_listen must be an address like 127.0.0.1:9090, or empty")
 	k.url("issuer", c.Issuer)
-	k.demand(strings.HasPrefix(c.BasePath, "/") && len(c.BasePath) > 1 && !strings.HasSuffix(c.BasePath, "/") && !strings.ContainsAny(c.BasePath, "{}?# "),
-		"base_path must begin with a slash, end without one, and be more than that")
-	k.demand(c.DatabaseURL != "", "database_url is required")
+	k.demand(isPath(c.BasePath), "base_path must be a path like /auth: letters, digits, - . _ ~, and a slash before each part and at no end")
+	k.demand(isDatabase(c.DatabaseURL), "database_url must be sqlite:PATH (without ? and #), postgres://... or key=value pairs")
 	k.oneOf("csrf", c.CSRF, "token", "origin")
 	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	k.oneOf("log.format", c.Log.Format, "json", "text")
 	for _, origin := range c.CORS.Origins {
-		u, err := url.Parse(origin)
-		k.demand(err == nil && (u.Scheme == "https" || u.Scheme == "http") && u.Host != "" && origin == u.Scheme+"://"+u.Host,
-			"cors.origins: %q is not an origin like https://app.example.com", origin)
+		k.demand(isOrigin(origin), "cors.origins: %q is not an origin like https://app.example.com, as browsers write it", origin)
 	}
 }
 
 // url demands an absolute URL, and https anywhere but on this machine.
 func (k *checker) url(key, value string) {
 	u, err := url.Parse(value)
-	ok := err == nil && u.Host != "" && u.User == nil && u.RawQuery == "" && u.Fragment == "" && (u.Scheme == "https" || u.Scheme == "http")
+	ok := err == nil && u.Host != "" && u.User == nil && !strings.ContainsAny(value, "?#") && (u.Scheme == "https" || u.Scheme == "http")
 	k.demand(ok, "%s must be a URL like https://auth.example.com", key)
 	if ok && u.Scheme == "http" {
 		ip := net.ParseIP(u.Hostname())
@@ -109,7 +103,11 @@ func (k *checker) cookies(c Config) {
 	k.demand(o.RefreshName != "" && o.CSRFName != "" && o.RefreshName != o.CSRFName, "cookies.refresh_name and cookies.csrf_name must be two names")
 	k.oneOf("cookies.same_site", o.SameSite, "strict", "lax", "none")
 	k.oneOf("cookies.profile", o.Profile, "seed", "hardened")
-	k.demand(o.Path == "" || strings.HasPrefix(o.Path, "/"), "cookies.path must begin with a slash, or be empty")
+	k.demand(isCookie(http.Cookie{Name: o.RefreshName}), "cookies.refresh_name must be letters, digits and -_.")
+	k.demand(isCookie(http.Cookie{Name: o.CSRFName}), "cookies.csrf_name must be letters, digits and -_.")
+	k.demand(o.Path == "" || strings.HasPrefix(o.Path, "/") && isCookie(http.Cookie{Path: o.Path}),
+		"cookies.path must begin with a slash and have no semicolon, or be empty")
+	k.demand(isCookie(http.Cookie{Domain: o.Domain}), "cookies.domain must be a domain like example.com, or empty")
 	k.demand(o.SameSite != "none" || o.Secure, "cookies.same_site none needs cookies.secure")
 	if o.Profile == "hardened" {
 		k.demand(o.Secure && o.Domain == "" && (o.Path == "" || o.Path == "/"), "cookies.profile hardened needs cookies.secure, no cookies.domain and no cookies.path")
@@ -140,9 +138,9 @@ func (k *checker) idps(c Config) {
 		k.demand(len(p.ClientIDs) > 0 && !slices.Contains(p.ClientIDs, ""), "%s.client_ids must name the app clients", key)
 		k.demand(p.Region != "" && p.UserPool != "" || p.Issuer != "" && p.JWKSURL != "",
 			"%s needs region and user_pool, or issuer and jwks_url", key)
-		for name, value := range map[string]string{"issuer": p.Issuer, "jwks_url": p.JWKSURL, "hosted_ui": p.HostedUI} {
-			if value != "" {
-				k.url(key+"."+name, value)
+		for _, u := range [...][2]string{{"issuer", p.Issuer}, {"jwks_url", p.JWKSURL}, {"hosted_ui", p.HostedUI}} {
+			if u[1] != "" {
+				k.url(key+"."+u[0], u[1])
 			}
 		}
 		if p.UnverifiedEmail != "" {
