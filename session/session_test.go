@@ -175,6 +175,35 @@ func TestSignIn(t *testing.T) {
 	b.wantEvents(t, "sign_in")
 }
 
+// twiceStore does what a driver does whose connection breaks after a write was
+// committed: it writes again.
+type twiceStore struct{ session.Store }
+
+func (s twiceStore) StartSession(ctx context.Context, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
+	return errors.Join(s.Store.StartSession(ctx, begun, x, e), s.Store.StartSession(ctx, begun, x, e))
+}
+
+func (s twiceStore) RecordEvent(ctx context.Context, e repo.AuditEvent) error {
+	return errors.Join(s.Store.RecordEvent(ctx, e), s.Store.RecordEvent(ctx, e))
+}
+
+func TestStoredTwice(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *session.Config) { c.Store = twiceStore{c.Store} })
+	b.user(t, "alice")
+	g := b.signedIn(t, "alice")
+	if _, err := b.refresh(t, g.RefreshToken); err != nil {
+		t.Error(err)
+	}
+	id, access := b.pool.Pair("111", b.time(), nil)
+	g, err := b.Exchange(t.Context(), id, access, home)
+	must(t, err)
+	if _, err := b.refresh(t, g.RefreshToken); err != nil {
+		t.Error(err)
+	}
+	b.wantEvents(t, "sign_in", "user_created", "sign_in")
+}
+
 func TestSignInRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, func(c *session.Config) { c.Limits.PerAccountAndNetwork, c.Limits.PerNetwork = 100, 100 })

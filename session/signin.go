@@ -100,10 +100,15 @@ func (s *Service) start(
 		return Grant{}, err
 	}
 	e := event("sign_in", user.ID, begun.ID, c, now, map[string]any{"method": begun.Method})
-	if err := s.Store.StartSession(ctx, begun, x, e); err != nil {
-		if errors.Is(err, repo.ErrNotFound) { // disabled or deleted a moment ago
-			return Grant{}, fmt.Errorf("starting a session: %w", ErrNoActiveAccount)
-		}
+	err = s.Store.StartSession(ctx, begun, x, e)
+	switch {
+	case errors.Is(err, repo.ErrConflict) && x == nil:
+		// The id is new: it was this very session that was stored, and the connection broke before the answer. The driver
+		// then tries again by itself.
+		return grant, nil
+	case errors.Is(err, repo.ErrNotFound): // disabled or deleted a moment ago
+		return Grant{}, fmt.Errorf("starting a session: %w", ErrNoActiveAccount)
+	case err != nil:
 		return Grant{}, fmt.Errorf("starting a session: %w", err)
 	}
 	return grant, nil
@@ -114,7 +119,7 @@ func (s *Service) start(
 func (s *Service) record(ctx context.Context, e repo.AuditEvent) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
-	if err := s.Store.RecordEvent(ctx, e); err != nil {
+	if err := s.Store.RecordEvent(ctx, e); err != nil && !errors.Is(err, repo.ErrConflict) { // tried again, as above
 		s.Logger.ErrorContext(ctx, "recording an audit event", "event", e.Event, "error", err)
 	}
 }
