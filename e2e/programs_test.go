@@ -41,8 +41,10 @@ func program(t *testing.T, cmd *exec.Cmd, ready *regexp.Regexp) string {
 		}
 	}()
 	t.Cleanup(func() {
-		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL)
+		_ = syscall.Kill(-cmd.Process.Pid, syscall.SIGTERM)
+		hard := time.AfterFunc(20*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
 		_ = cmd.Wait()
+		hard.Stop()
 		if t.Failed() {
 			t.Logf("%s:\n%s", filepath.Base(cmd.Path), log)
 		}
