@@ -196,8 +196,10 @@ func TestAttributes(t *testing.T) {
 	if got := j.Delete().String(); got != want {
 		t.Errorf("deleted:\n got %s\nwant %s", got, want)
 	}
-	if got := j.Set("v", now.Add(time.Millisecond), now).MaxAge; got != 1 {
-		t.Errorf("a lifetime under a second became Max-Age=%d", got)
+	for lifetime, want := range map[time.Duration]int{1999 * time.Millisecond: 1, 999 * time.Millisecond: -1, -time.Hour: -1} {
+		if got := j.Set("v", now.Add(lifetime), now).MaxAge; got != want {
+			t.Errorf("a lifetime of %v became Max-Age=%d, want %d", lifetime, got, want)
+		}
 	}
 }
 

@@ -57,12 +57,15 @@ func NewJar(c JarConfig) (*Jar, error) {
 	return j, nil
 }
 
-// Set returns the cookie that holds a value until it expires.
+// Set returns the cookie that holds a value until it expires, in whole seconds
+// and never longer; where less than one is left, the one that takes it away.
 func (j *Jar) Set(value string, expires, now time.Time) *http.Cookie {
+	seconds := int(expires.Sub(now) / time.Second)
+	if seconds < 1 {
+		return j.Delete()
+	}
 	c := j.cookie(j.Sign(value, now))
-	c.Expires = expires
-	// A lifetime of zero would be left out, and make a cookie that the browser keeps until it is closed.
-	c.MaxAge = max(1, int(expires.Sub(now)/time.Second))
+	c.Expires, c.MaxAge = expires, seconds
 	return c
 }
 

@@ -29,6 +29,9 @@ if [ -n "$skipped" ]; then
 	exit 1
 fi
 
+# What was explored and what was survived, in the tests' own words.
+grep -ohE 'explorer: [0-9][^"\\]*killed|[0-9]+ clients, [^"\\]*ended|[0-9]+ sessions swept [^"\\]*refreshes' coverage.json || true
+
 if [ -n "$(ls "$programs")" ]; then
 	go tool covdata textfmt -i "$programs" -o coverage.programs
 	tail -n +2 coverage.programs >>coverage.out

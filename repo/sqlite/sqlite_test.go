@@ -4,6 +4,7 @@ import (
 	"errors"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -105,6 +106,42 @@ func TestUnreachable(t *testing.T) {
 	}
 	if err := open(t, filepath.Join(t.TempDir(), "empty.db")).Ping(t.Context()); err == nil || errors.Is(err, migrations.ErrVersion) {
 		t.Errorf("an empty database: %v", err)
+	}
+}
+
+// TestFullAndBusy fills the disk, as far as SQLite can be told so, and holds the
+// file for longer than one waits.
+func TestFullAndBusy(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "test.db")
+	s := open(t, path)
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	create := func(id string, size int) error {
+		return s.CreateUser(t.Context(), repo.User{ID: id, Username: id, FirstName: strings.Repeat("x", size), DateJoined: time.Now(), UpdatedAt: time.Now()})
+	}
+	if _, err := s.Write.Exec("PRAGMA max_page_count = 1"); err != nil { // no less than there are
+		t.Fatal(err)
+	}
+	if err := create("full", 1<<20); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("a full disk: %v", err)
+	}
+	if _, err := s.Write.Exec("PRAGMA max_page_count = 100000; PRAGMA busy_timeout = 1"); err != nil {
+		t.Fatal(err)
+	}
+	tx, err := open(t, path).Write.Begin()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := create("busy", 1); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("a file that another process holds: %v", err)
+	}
+	if err := tx.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := create("busy", 1); err != nil {
+		t.Errorf("afterwards: %v", err)
 	}
 }
 
