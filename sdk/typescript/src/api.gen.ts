@@ -657,11 +657,11 @@ export interface components {
             };
         };
         /**
-         * @description There is no session any more; the cookies are deleted. The code is `token_not_valid`; the
-         *     type says why: `token_not_valid` (no cookie, or not one of this service),
-         *     `session_unknown`, `session_expired`, `session_idle`, `session_revoked`,
-         *     `session_reused` (a refresh token was used twice; the session is ended for everybody),
-         *     `user_disabled`.
+         * @description There is no session to go on with. The code is `token_not_valid`; the type says why.
+         *     `token_not_valid`: no cookie, or not one of this service; nothing is known of a session, and
+         *     the cookies are not touched. `session_unknown`, `session_expired`, `session_idle`,
+         *     `session_revoked`, `session_reused` (a refresh token was used twice; the session is ended for
+         *     everybody), `user_disabled`: the session is over, and the cookies are deleted.
          */
         SignedOut: {
             headers: {
