@@ -10,6 +10,8 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/gatehouse-cover.XXXXXX")
 trap 'rm -rf --one-file-system "$work"' EXIT
 programs=$work/programs
 mkdir "$programs" "$work/tmp"
+chmod 0711 "$work" # a PostgreSQL of a test's own runs as another user
+chmod 1777 "$work/tmp"
 export TMPDIR="$work/tmp" # whatever a test forgets goes with it
 
 # What one package's tests reach of all packages is no figure to show.
