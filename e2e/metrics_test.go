@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"testing"
+	"time"
 )
 
 // TestMetrics reads what Prometheus would, on a listener of its own.
@@ -17,13 +18,10 @@ func TestMetrics(t *testing.T) {
 	if a := s.send(t, http.MethodGet, "/metrics", "", nil); a.status != http.StatusNotFound {
 		t.Errorf("the metrics are public: %d", a.status)
 	}
-	address := regexp.MustCompile(`"metrics_address":"([^"]+)"`).FindStringSubmatch(s.log.String())
-	if address == nil {
-		t.Fatalf("the log names no listener:\n%s", s.log)
-	}
+	address := metricsURL(t, s)
 	body := ""
 	for try := 0; try < 1000 && !strings.Contains(body, `gatehouse_idp_keys{idp="cognito"} 2`); try++ { // fetched at the start, in the background
-		body = get(t, "http://"+address[1]+"/metrics")
+		body = get(t, address)
 	}
 	for _, want := range []string{
 		`gatehouse_http_requests_total{operation="POST /auth/sign-in",status="401"} 1`, `gatehouse_http_requests_total{operation="",status="404"} 1`,
@@ -34,6 +32,19 @@ func TestMetrics(t *testing.T) {
 			t.Errorf("the metrics lack %s", want)
 		}
 	}
+}
+
+// metricsURL is where the log says that the metrics are.
+func metricsURL(t *testing.T, s *server) string {
+	t.Helper()
+	line := regexp.MustCompile(`"metrics_address":"([^"]+)"`)
+	for deadline := time.Now().Add(30 * time.Second); time.Now().Before(deadline); {
+		if found := line.FindStringSubmatch(s.log.String()); found != nil {
+			return "http://" + found[1] + "/metrics"
+		}
+	}
+	t.Fatalf("the log names no listener:\n%s", s.log)
+	return ""
 }
 
 // get reads a page.
