@@ -41,17 +41,44 @@ type Status struct {
 	Latest  int64 `json:"latest"`  // what this program was built for
 }
 
-// Up brings the schema to the latest version. Several replicas may do it at once:
-// on Postgres they wait for each other.
+// Up brings the schema to the latest version. Several processes may do it at
+// once: on Postgres they wait for each other, on SQLite whoever comes second to
+// a migration goes on with the next.
 func Up(ctx context.Context, db *sql.DB, d Dialect) error {
 	p, err := provider(db, d)
 	if err != nil {
 		return err
 	}
-	if _, err := p.Up(ctx); err != nil {
-		return fmt.Errorf("migrations: up: %w", err)
+	for {
+		before := reached(ctx, db)
+		_, err := p.Up(ctx)
+		if err == nil {
+			return nil
+		}
+		// Where the schema has moved, another process may have made this very migration. Each try that is not the last
+		// leaves the schema further on, so this ends.
+		if reached(ctx, db) <= before {
+			return fmt.Errorf("migrations: up: %w", err)
+		}
 	}
-	return nil
+}
+
+// reached is the version of the schema; -1 where it can't be read, as before the
+// first migration.
+func reached(ctx context.Context, db *sql.DB) int64 {
+	current, err := version(ctx, db)
+	if err != nil {
+		return -1
+	}
+	return current
+}
+
+func version(ctx context.Context, db *sql.DB) (int64, error) {
+	var current sql.NullInt64
+	if err := db.QueryRowContext(ctx, "SELECT max(version_id) FROM "+goose.DefaultTablename).Scan(&current); err != nil {
+		return 0, fmt.Errorf("migrations: reading the version: %w", err)
+	}
+	return current.Int64, nil
 }
 
 // Down takes the latest migration back, with the data that only it has.
@@ -92,12 +119,12 @@ func Check(ctx context.Context, db *sql.DB, d Dialect) error {
 	if err != nil {
 		return fmt.Errorf("migrations: %w", err)
 	}
-	var current sql.NullInt64
-	if err := db.QueryRowContext(ctx, "SELECT max(version_id) FROM "+goose.DefaultTablename).Scan(&current); err != nil {
-		return fmt.Errorf("migrations: reading the version: %w", err)
+	current, err := version(ctx, db)
+	if err != nil {
+		return err
 	}
-	if current.Int64 < latest {
-		return fmt.Errorf("%w: it is at %d, and must be at %d", ErrVersion, current.Int64, latest)
+	if current < latest {
+		return fmt.Errorf("%w: it is at %d, and must be at %d", ErrVersion, current, latest)
 	}
 	return nil
 }

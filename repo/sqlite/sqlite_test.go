@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -50,6 +51,28 @@ func TestMigrations(t *testing.T) {
 	info, err := os.Stat(path)
 	if err != nil || info.Mode().Perm() != 0o600 {
 		t.Errorf("the file is %v, %v", info.Mode(), err)
+	}
+}
+
+// TestMigrationsAtOnce lets several processes come to one new file at once, as a
+// server and a command line do.
+func TestMigrationsAtOnce(t *testing.T) {
+	t.Parallel()
+	for range 3 {
+		path := filepath.Join(t.TempDir(), "test.db")
+		var wait sync.WaitGroup
+		for range 4 {
+			s := open(t, path)
+			wait.Go(func() {
+				if err := s.Migrate(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wait.Wait()
+		if err := open(t, path).Ping(t.Context()); err != nil {
+			t.Errorf("afterwards: %v", err)
+		}
 	}
 }
 
