@@ -44,6 +44,14 @@ const connectionLifetime = 30 * time.Minute
 
 // Open checks the configuration and returns the store. It does not connect.
 func Open(c Config) (*Store, error) {
+	switch {
+	case c.DSN == "": // the driver would take whatever the environment names
+		return nil, errors.New("postgres: the connection string must be given")
+	case c.MaxConnections < 0:
+		return nil, errors.New("postgres: the number of connections must not be negative")
+	case c.StatementTimeout < 0 || c.StatementTimeout > 0 && c.StatementTimeout < time.Millisecond: // Postgres reads 0 as no bound
+		return nil, errors.New("postgres: the statement timeout must be at least a millisecond")
+	}
 	if u, err := url.Parse(c.DSN); err == nil && strings.Contains(u.Host, ",") && strings.Contains(u.Host, ":") {
 		return nil, errors.New("postgres: several hosts with ports need the form host=a,b port=5432,5432")
 	}

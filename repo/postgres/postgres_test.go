@@ -91,6 +91,15 @@ func TestOpenRefuses(t *testing.T) {
 			t.Errorf("%q: %v", dsn, err)
 		}
 	}
+	for name, c := range map[string]postgres.Config{
+		"no server": {}, "fewer than no connections": {DSN: "host=a", MaxConnections: -1},
+		"a timeout that has passed":                   {DSN: "host=a", StatementTimeout: -time.Second},
+		"a timeout that Postgres would take for none": {DSN: "host=a", StatementTimeout: time.Microsecond},
+	} {
+		if _, err := postgres.Open(c); err == nil {
+			t.Errorf("%s is opened", name)
+		}
+	}
 }
 
 // TestSettings asks the server for the bounds that each connection sets.
