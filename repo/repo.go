@@ -114,10 +114,11 @@ type SigningKeys interface {
 
 // Throttle counts attempts in fixed windows, for all replicas together.
 type Throttle interface {
-	// AddAttempts adds one to each key and returns the counts afterwards, in the order of the keys.
+	// AddAttempts adds one to each key and returns the counts afterwards, in the order of the keys. A key that is named
+	// twice counts once.
 	// A key whose window began before windowStart starts again at one, with a window that begins at now.
 	AddAttempts(ctx context.Context, keys []string, now, windowStart time.Time) ([]int, error)
-	// TakeBackAttempts subtracts one from each key, not below zero.
+	// TakeBackAttempts subtracts one from each key, not below zero; once where it is named twice.
 	TakeBackAttempts(ctx context.Context, keys []string) error
 	// SweepThrottle deletes up to limit keys whose window began before the given time.
 	SweepThrottle(ctx context.Context, before time.Time, limit int) (int, error)

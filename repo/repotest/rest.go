@@ -185,6 +185,13 @@ func testThrottle(t *testing.T, r repo.Repository) {
 	if got := add(at.Add(time.Minute+2*time.Second), "a", "c"); !slices.Equal(got, []int{1, 1}) {
 		t.Errorf("taken back below zero: %v", got)
 	}
+	if got := add(at.Add(time.Minute+3*time.Second), "a", "twice", "a", "twice"); !slices.Equal(got, []int{2, 1, 2, 1}) {
+		t.Errorf("a key that is named twice is one attempt: %v", got)
+	}
+	must(t, r.TakeBackAttempts(t.Context(), []string{"a", "a"}))
+	if got := add(at.Add(time.Minute+4*time.Second), "a"); !slices.Equal(got, []int{2}) {
+		t.Errorf("taken back once, though it is named twice: %v", got)
+	}
 }
 
 func testThrottleAtOnce(t *testing.T, r repo.Repository) {

@@ -3,6 +3,7 @@ package sqlrepo
 import (
 	"context"
 	"database/sql"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -17,12 +18,13 @@ const (
 		AND (idle_expires_at < $3 OR revoked_at < $3) FOR UPDATE SKIP LOCKED)`
 	sweepSessionsSQLite = `DELETE FROM sessions WHERE id > $1 AND id <= $2 AND (idle_expires_at < $3 OR revoked_at < $3)`
 
-	sweepExchangesPostgres = `DELETE FROM exchanges WHERE digest IN (SELECT digest FROM exchanges WHERE expires_at < $1
-		ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED)`
+	// ANY (ARRAY(...)), since Postgres may plan IN as a join that runs the subquery, and so its LIMIT, again and again.
+	sweepExchangesPostgres = `DELETE FROM exchanges WHERE digest = ANY (ARRAY(SELECT digest FROM exchanges WHERE expires_at < $1
+		ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED))`
 	sweepExchangesSQLite = `DELETE FROM exchanges WHERE digest IN (SELECT digest FROM exchanges WHERE expires_at < $1
 		ORDER BY expires_at LIMIT $2)`
-	sweepThrottlePostgres = `DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE window_start < $1
-		ORDER BY window_start LIMIT $2 FOR UPDATE SKIP LOCKED)`
+	sweepThrottlePostgres = `DELETE FROM throttle WHERE key = ANY (ARRAY(SELECT key FROM throttle WHERE window_start < $1
+		ORDER BY window_start LIMIT $2 FOR UPDATE SKIP LOCKED))`
 	sweepThrottleSQLite = `DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE window_start < $1
 		ORDER BY window_start LIMIT $2)`
 
@@ -96,17 +98,21 @@ type attemptRow struct {
 	Count int    `db:"count"`
 }
 
+// once is the keys, each of them once: Postgres refuses to change a row twice in
+// one statement.
+func once(keys []string) []string { return slices.Compact(slices.Sorted(slices.Values(keys))) }
+
 // AddAttempts counts one attempt on each key.
 func (s *Store) AddAttempts(ctx context.Context, keys []string, now, windowStart time.Time) ([]int, error) {
 	var rows []attemptRow
 	var err error
 	if s.postgres() {
 		err = s.prepared(ctx, s.Write, addAttemptsPostgres, func(st *sqlx.Stmt) error {
-			return st.SelectContext(ctx, &rows, keys, micro(now), micro(windowStart))
+			return st.SelectContext(ctx, &rows, once(keys), micro(now), micro(windowStart))
 		})
 	} else {
 		err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-			for _, key := range keys {
+			for _, key := range once(keys) {
 				var row attemptRow
 				if err := tx.GetContext(ctx, &row, addAttemptSQLite, key, micro(now), micro(windowStart)); err != nil {
 					return err
@@ -134,10 +140,10 @@ func (s *Store) AddAttempts(ctx context.Context, keys []string, now, windowStart
 func (s *Store) TakeBackAttempts(ctx context.Context, keys []string) error {
 	var err error
 	if s.postgres() {
-		_, err = s.change(ctx, takeBackPostgres, keys)
+		_, err = s.change(ctx, takeBackPostgres, once(keys))
 	} else {
 		err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-			for _, key := range keys {
+			for _, key := range once(keys) {
 				if _, err := changeIn(ctx, tx, takeBackSQLite, key); err != nil {
 					return err
 				}
