@@ -123,6 +123,7 @@ const (
 	ProblemCodeEmailNotVerified     ProblemCode = "email_not_verified"
 	ProblemCodeExchangeReplayed     ProblemCode = "exchange_replayed"
 	ProblemCodeHashingBusy          ProblemCode = "hashing_busy"
+	ProblemCodeIdpCodeNotValid      ProblemCode = "idp_code_not_valid"
 	ProblemCodeIdpTokenExpired      ProblemCode = "idp_token_expired"
 	ProblemCodeIdpTokenNotValid     ProblemCode = "idp_token_not_valid"
 	ProblemCodeIdpUnavailable       ProblemCode = "idp_unavailable"
@@ -154,6 +155,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeExchangeReplayed:
 		return true
 	case ProblemCodeHashingBusy:
+		return true
+	case ProblemCodeIdpCodeNotValid:
 		return true
 	case ProblemCodeIdpTokenExpired:
 		return true
@@ -263,6 +266,31 @@ func (e DeleteSessionsParamsScope) Valid() bool {
 	default:
 		return false
 	}
+}
+
+// AuthorizationCode defines model for AuthorizationCode.
+type AuthorizationCode struct {
+	// Code As the provider gave it.
+	Code string `json:"code"`
+
+	// CodeVerifier What the challenge was made from (RFC 7636 §4.1).
+	CodeVerifier string `json:"code_verifier"`
+
+	// Idp The name of the provider in the configuration; may be left out where there is one.
+	Idp string `json:"idp,omitempty,omitzero"`
+
+	// Nonce As in the authorization request; the ID token must have it then.
+	Nonce string `json:"nonce,omitempty,omitzero"`
+
+	// RedirectURI As in the authorization request.
+	RedirectURI string `json:"redirect_uri"`
+}
+
+// AuthorizeURL defines model for AuthorizeURL.
+type AuthorizeURL struct {
+	// Add The parameters that the app must add.
+	Add []string `json:"add"`
+	URL string   `json:"url"`
 }
 
 // CSRF defines model for CSRF.
@@ -563,6 +591,15 @@ type GetJWKSParams struct {
 	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
 }
 
+// GetAuthorizeURLParams defines parameters for GetAuthorizeURL.
+type GetAuthorizeURLParams struct {
+	// Idp The name of the provider in the configuration; may be left out where there is one.
+	Idp string `form:"idp,omitempty" json:"idp,omitempty,omitzero"`
+
+	// RedirectURI Where the user comes back to, exactly as the configuration lists it.
+	RedirectURI string `form:"redirect_uri" json:"redirect_uri"`
+}
+
 // LogoffParams defines parameters for Logoff.
 type LogoffParams struct {
 	// XCSRFToken The CSRF token, where it is not in the body.
@@ -583,6 +620,9 @@ type DeleteSessionsParams struct {
 
 // DeleteSessionsParamsScope defines parameters for DeleteSessions.
 type DeleteSessionsParamsScope string
+
+// CodeExchangeJSONRequestBody defines body for CodeExchange for application/json ContentType.
+type CodeExchangeJSONRequestBody = AuthorizationCode
 
 // LogoffJSONRequestBody defines body for Logoff for application/json ContentType.
 type LogoffJSONRequestBody = CSRF
@@ -684,6 +724,44 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
 	GetJWKS(ctx context.Context, params *GetJWKSParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAuthorizeURL Where to sign in at the identity provider
+	//
+	// The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
+	// not depend on the one sign-in. The app adds the parameters that `add` names: `state` and
+	// `nonce` (random, kept until the user is back), and `code_challenge` with
+	// `code_challenge_method=S256` (RFC 7636 §4.2), and goes there.
+	//
+	// Corresponds with GET /auth/authorize-url/ (the `GetAuthorizeURL` operationId).
+	GetAuthorizeURL(ctx context.Context, params *GetAuthorizeURLParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CodeExchangeWithBody Exchange an authorization code for a session
+	//
+	// Takes the authorization code that the identity provider gave the app, exchanges it at the
+	// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+	// opens a session. No token of the provider reaches the browser.
+	//
+	// A code opens one session. The same code again gets the same session for a retry from the same
+	// client shortly afterwards.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+	CodeExchangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CodeExchange Exchange an authorization code for a session
+	//
+	// Takes the authorization code that the identity provider gave the app, exchanges it at the
+	// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+	// opens a session. No token of the provider reaches the browser.
+	//
+	// A code opens one session. The same code again gets the same session for a retry from the same
+	// client shortly afterwards.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+	CodeExchange(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// LogoffWithBody End the session
 	//
@@ -899,6 +977,74 @@ type ClientInterface interface {
 // Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
 func (c *Client) GetJWKS(ctx context.Context, params *GetJWKSParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJWKSRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAuthorizeURL Where to sign in at the identity provider
+//
+// The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
+// not depend on the one sign-in. The app adds the parameters that `add` names: `state` and
+// `nonce` (random, kept until the user is back), and `code_challenge` with
+// `code_challenge_method=S256` (RFC 7636 §4.2), and goes there.
+//
+// Corresponds with GET /auth/authorize-url/ (the `GetAuthorizeURL` operationId).
+func (c *Client) GetAuthorizeURL(ctx context.Context, params *GetAuthorizeURLParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAuthorizeURLRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CodeExchangeWithBody Exchange an authorization code for a session
+//
+// Takes the authorization code that the identity provider gave the app, exchanges it at the
+// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+// opens a session. No token of the provider reaches the browser.
+//
+// A code opens one session. The same code again gets the same session for a retry from the same
+// client shortly afterwards.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+func (c *Client) CodeExchangeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCodeExchangeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CodeExchange Exchange an authorization code for a session
+//
+// Takes the authorization code that the identity provider gave the app, exchanges it at the
+// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+// opens a session. No token of the provider reaches the browser.
+//
+// A code opens one session. The same code again gets the same session for a retry from the same
+// client shortly afterwards.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+func (c *Client) CodeExchange(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCodeExchangeRequest(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1339,6 +1485,104 @@ func NewGetJWKSRequest(server string, params *GetJWKSParams) (*http.Request, err
 		req.Header.Set("If-None-Match", headerParam0)
 
 	}
+
+	return req, nil
+}
+
+// NewGetAuthorizeURLRequest constructs an http.Request for the GetAuthorizeURL method
+func NewGetAuthorizeURLRequest(server string, params *GetAuthorizeURLParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/authorize-url/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "idp", params.Idp, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "redirect_uri", params.RedirectURI, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "string", Format: ""}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewCodeExchangeRequest calls the generic CodeExchange builder with application/json body
+func NewCodeExchangeRequest(server string, body CodeExchangeJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewCodeExchangeRequestWithBody(server, "application/json", bodyReader)
+}
+
+// NewCodeExchangeRequestWithBody constructs an http.Request for the CodeExchange method, with any body, and a specified content type
+func NewCodeExchangeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/code-exchange/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -1883,6 +2127,46 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
 	GetJWKSWithResponse(ctx context.Context, params *GetJWKSParams, reqEditors ...RequestEditorFn) (*GetJWKSResponse, error)
 
+	// GetAuthorizeURLWithResponse Where to sign in at the identity provider
+	//
+	// The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
+	// not depend on the one sign-in. The app adds the parameters that `add` names: `state` and
+	// `nonce` (random, kept until the user is back), and `code_challenge` with
+	// `code_challenge_method=S256` (RFC 7636 §4.2), and goes there.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /auth/authorize-url/ (the `GetAuthorizeURL` operationId).
+	GetAuthorizeURLWithResponse(ctx context.Context, params *GetAuthorizeURLParams, reqEditors ...RequestEditorFn) (*GetAuthorizeURLResponse, error)
+
+	// CodeExchangeWithBodyWithResponse Exchange an authorization code for a session
+	//
+	// Takes the authorization code that the identity provider gave the app, exchanges it at the
+	// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+	// opens a session. No token of the provider reaches the browser.
+	//
+	// A code opens one session. The same code again gets the same session for a retry from the same
+	// client shortly afterwards.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+	CodeExchangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CodeExchangeResponse, error)
+
+	// CodeExchangeWithResponse Exchange an authorization code for a session
+	//
+	// Takes the authorization code that the identity provider gave the app, exchanges it at the
+	// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+	// opens a session. No token of the provider reaches the browser.
+	//
+	// A code opens one session. The same code again gets the same session for a retry from the same
+	// client shortly afterwards.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+	CodeExchangeWithResponse(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*CodeExchangeResponse, error)
+
 	// LogoffWithBodyWithResponse End the session
 	//
 	// Ends the session of the refresh token in the cookie and deletes both cookies. Once
@@ -2183,6 +2467,261 @@ func (r GetJWKSResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetJWKSResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAuthorizeURLResponse200Headers the declared response headers of an HTTP 200 response for GetAuthorizeURL
+type GetAuthorizeURLResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// GetAuthorizeURLResponse400Headers the declared response headers of an HTTP 400 response for GetAuthorizeURL
+type GetAuthorizeURLResponse400Headers struct {
+	XRequestID *string
+}
+
+// GetAuthorizeURLResponse500Headers the declared response headers of an HTTP 500 response for GetAuthorizeURL
+type GetAuthorizeURLResponse500Headers struct {
+	XRequestID *string
+}
+
+type GetAuthorizeURLResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *AuthorizeURL
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAuthorizeURLResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetAuthorizeURLResponse400Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetAuthorizeURLResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAuthorizeURLResponse) GetJSON200() *AuthorizeURL {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAuthorizeURLResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetAuthorizeURLResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAuthorizeURLResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAuthorizeURLResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAuthorizeURLResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAuthorizeURLResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// CodeExchangeResponse200Headers the declared response headers of an HTTP 200 response for CodeExchange
+type CodeExchangeResponse200Headers struct {
+	CacheControl *string
+	SetCookie    *string
+	XRequestID   *string
+}
+
+// CodeExchangeResponse400Headers the declared response headers of an HTTP 400 response for CodeExchange
+type CodeExchangeResponse400Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse401Headers the declared response headers of an HTTP 401 response for CodeExchange
+type CodeExchangeResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// CodeExchangeResponse403Headers the declared response headers of an HTTP 403 response for CodeExchange
+type CodeExchangeResponse403Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse409Headers the declared response headers of an HTTP 409 response for CodeExchange
+type CodeExchangeResponse409Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse410Headers the declared response headers of an HTTP 410 response for CodeExchange
+type CodeExchangeResponse410Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse413Headers the declared response headers of an HTTP 413 response for CodeExchange
+type CodeExchangeResponse413Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse415Headers the declared response headers of an HTTP 415 response for CodeExchange
+type CodeExchangeResponse415Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse500Headers the declared response headers of an HTTP 500 response for CodeExchange
+type CodeExchangeResponse500Headers struct {
+	XRequestID *string
+}
+
+// CodeExchangeResponse503Headers the declared response headers of an HTTP 503 response for CodeExchange
+type CodeExchangeResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type CodeExchangeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Granted
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *IDPTokenNotValid
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *ExchangeForbidden
+	// ApplicationProblemJSON409 the response for an HTTP 409 `application/problem+json` response
+	ApplicationProblemJSON409 *ExchangeReplayed
+	// ApplicationProblemJSON410 the response for an HTTP 410 `application/problem+json` response
+	ApplicationProblemJSON410 *IDPTokenExpired
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *CodeExchangeResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *CodeExchangeResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *CodeExchangeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *CodeExchangeResponse403Headers
+	// Headers409 the parsed response headers for an HTTP 409 response
+	Headers409 *CodeExchangeResponse409Headers
+	// Headers410 the parsed response headers for an HTTP 410 response
+	Headers410 *CodeExchangeResponse410Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *CodeExchangeResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *CodeExchangeResponse415Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *CodeExchangeResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *CodeExchangeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CodeExchangeResponse) GetJSON200() *Granted {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON401() *IDPTokenNotValid {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON403() *ExchangeForbidden {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON409 returns the response for an HTTP 409 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON409() *ExchangeReplayed {
+	return r.ApplicationProblemJSON409
+}
+
+// GetApplicationProblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON410() *IDPTokenExpired {
+	return r.ApplicationProblemJSON410
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r CodeExchangeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CodeExchangeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CodeExchangeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CodeExchangeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -3765,6 +4304,64 @@ func (c *ClientWithResponses) GetJWKSWithResponse(ctx context.Context, params *G
 	return ParseGetJWKSResponse(rsp)
 }
 
+// GetAuthorizeURLWithResponse Where to sign in at the identity provider
+//
+// The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
+// not depend on the one sign-in. The app adds the parameters that `add` names: `state` and
+// `nonce` (random, kept until the user is back), and `code_challenge` with
+// `code_challenge_method=S256` (RFC 7636 §4.2), and goes there.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /auth/authorize-url/ (the `GetAuthorizeURL` operationId).
+func (c *ClientWithResponses) GetAuthorizeURLWithResponse(ctx context.Context, params *GetAuthorizeURLParams, reqEditors ...RequestEditorFn) (*GetAuthorizeURLResponse, error) {
+	rsp, err := c.GetAuthorizeURL(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAuthorizeURLResponse(rsp)
+}
+
+// CodeExchangeWithBodyWithResponse Exchange an authorization code for a session
+//
+// Takes the authorization code that the identity provider gave the app, exchanges it at the
+// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+// opens a session. No token of the provider reaches the browser.
+//
+// A code opens one session. The same code again gets the same session for a retry from the same
+// client shortly afterwards.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+func (c *ClientWithResponses) CodeExchangeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*CodeExchangeResponse, error) {
+	rsp, err := c.CodeExchangeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCodeExchangeResponse(rsp)
+}
+
+// CodeExchangeWithResponse Exchange an authorization code for a session
+//
+// Takes the authorization code that the identity provider gave the app, exchanges it at the
+// provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+// opens a session. No token of the provider reaches the browser.
+//
+// A code opens one session. The same code again gets the same session for a retry from the same
+// client shortly afterwards.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
+func (c *ClientWithResponses) CodeExchangeWithResponse(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*CodeExchangeResponse, error) {
+	rsp, err := c.CodeExchange(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCodeExchangeResponse(rsp)
+}
+
 // LogoffWithBodyWithResponse End the session
 //
 // Ends the session of the refresh token in the cookie and deletes both cookies. Once
@@ -4206,6 +4803,306 @@ func ParseGetJWKSResponse(rsp *http.Response) (*GetJWKSResponse, error) {
 			headers.XRequestID = &value
 		}
 		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAuthorizeURLResponse parses an HTTP response from a GetAuthorizeURLWithResponse call
+func ParseGetAuthorizeURLResponse(rsp *http.Response) (*GetAuthorizeURLResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAuthorizeURLResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest AuthorizeURL
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAuthorizeURLResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetAuthorizeURLResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetAuthorizeURLResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseCodeExchangeResponse parses an HTTP response from a CodeExchangeWithResponse call
+func ParseCodeExchangeResponse(rsp *http.Response) (*CodeExchangeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CodeExchangeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Granted
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest IDPTokenNotValid
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest ExchangeForbidden
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 409:
+		var dest ExchangeReplayed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON409 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
+		var dest IDPTokenExpired
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers CodeExchangeResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("Set-Cookie"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Set-Cookie", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.SetCookie = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers CodeExchangeResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers CodeExchangeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers CodeExchangeResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 409:
+		var headers CodeExchangeResponse409Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers409 = &headers
+	case rsp.StatusCode == 410:
+		var headers CodeExchangeResponse410Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers410 = &headers
+	case rsp.StatusCode == 413:
+		var headers CodeExchangeResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers CodeExchangeResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 500:
+		var headers CodeExchangeResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers CodeExchangeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -6084,6 +6981,12 @@ type ServerInterface interface {
 	// GetJWKS Get the public keys
 	// (GET /.well-known/jwks.json)
 	GetJWKS(w http.ResponseWriter, r *http.Request, params GetJWKSParams)
+	// GetAuthorizeURL Where to sign in at the identity provider
+	// (GET /auth/authorize-url/)
+	GetAuthorizeURL(w http.ResponseWriter, r *http.Request, params GetAuthorizeURLParams)
+	// CodeExchange Exchange an authorization code for a session
+	// (POST /auth/code-exchange/)
+	CodeExchange(w http.ResponseWriter, r *http.Request)
 	// Logoff End the session
 	// (POST /auth/logoff/)
 	Logoff(w http.ResponseWriter, r *http.Request, params LogoffParams)
@@ -6166,6 +7069,66 @@ func (siw *ServerInterfaceWrapper) GetJWKS(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJWKS(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAuthorizeURL operation middleware
+func (siw *ServerInterfaceWrapper) GetAuthorizeURL(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAuthorizeURLParams
+
+	// ------------- Optional query parameter "idp" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, false, "idp", r.URL.Query(), &params.Idp, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "idp"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "idp", Err: err})
+		}
+		return
+	}
+
+	// ------------- Required query parameter "redirect_uri" -------------
+
+	err = runtime.BindQueryParameterWithOptions("form", true, true, "redirect_uri", r.URL.Query(), &params.RedirectURI, runtime.BindQueryParameterOptions{Type: "string", Format: ""})
+	if err != nil {
+		var requiredError *runtime.RequiredParameterError
+		if errors.As(err, &requiredError) {
+			siw.ErrorHandlerFunc(w, r, &RequiredParamError{ParamName: "redirect_uri"})
+		} else {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "redirect_uri", Err: err})
+		}
+		return
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAuthorizeURL(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// CodeExchange operation middleware
+func (siw *ServerInterfaceWrapper) CodeExchange(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.CodeExchange(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -6564,6 +7527,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/sign-in/{$}", wrapper.SignIn)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/social-exchange/{$}", wrapper.SocialExchange)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/authorize-url/{$}", wrapper.GetAuthorizeURL)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/code-exchange/{$}", wrapper.CodeExchange)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/refresh/{$}", wrapper.Refresh)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/logoff/{$}", wrapper.Logoff)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/verify/{$}", wrapper.Verify)
@@ -6851,6 +7816,284 @@ func (response GetJWKS500ApplicationProblemPlusJSONResponse) VisitGetJWKSRespons
 		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
 	}
 	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthorizeURLRequestObject struct {
+	Params GetAuthorizeURLParams
+}
+
+type GetAuthorizeURLResponseObject interface {
+	VisitGetAuthorizeURLResponse(w http.ResponseWriter) error
+}
+
+type GetAuthorizeURL200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type GetAuthorizeURL200JSONResponse struct {
+	Body    AuthorizeURL
+	Headers GetAuthorizeURL200ResponseHeaders
+}
+
+func (response GetAuthorizeURL200JSONResponse) VisitGetAuthorizeURLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthorizeURL400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthorizeURL400ApplicationProblemPlusJSONResponse) VisitGetAuthorizeURLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthorizeURL500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthorizeURL500ApplicationProblemPlusJSONResponse) VisitGetAuthorizeURLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchangeRequestObject struct {
+	Body *CodeExchangeJSONRequestBody
+}
+
+type CodeExchangeResponseObject interface {
+	VisitCodeExchangeResponse(w http.ResponseWriter) error
+}
+
+type CodeExchange200JSONResponse struct{ GrantedJSONResponse }
+
+func (response CodeExchange200JSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.SetCookie != nil {
+		w.Header().Set("Set-Cookie", fmt.Sprint(*response.Headers.SetCookie))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange400ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange401ApplicationProblemPlusJSONResponse struct {
+	IDPTokenNotValidApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange401ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange403ApplicationProblemPlusJSONResponse struct {
+	ExchangeForbiddenApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange403ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange409ApplicationProblemPlusJSONResponse struct {
+	ExchangeReplayedApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange409ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(409)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange410ApplicationProblemPlusJSONResponse struct {
+	IDPTokenExpiredApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange410ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(410)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange413ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange415ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange500ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type CodeExchange503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange503ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
 	_, err := buf.WriteTo(w)
 	return err
 }
@@ -8562,6 +9805,12 @@ type StrictServerInterface interface {
 	// GetJWKS Get the public keys
 	// (GET /.well-known/jwks.json)
 	GetJWKS(ctx context.Context, request GetJWKSRequestObject) (GetJWKSResponseObject, error)
+	// GetAuthorizeURL Where to sign in at the identity provider
+	// (GET /auth/authorize-url/)
+	GetAuthorizeURL(ctx context.Context, request GetAuthorizeURLRequestObject) (GetAuthorizeURLResponseObject, error)
+	// CodeExchange Exchange an authorization code for a session
+	// (POST /auth/code-exchange/)
+	CodeExchange(ctx context.Context, request CodeExchangeRequestObject) (CodeExchangeResponseObject, error)
 	// Logoff End the session
 	// (POST /auth/logoff/)
 	Logoff(ctx context.Context, request LogoffRequestObject) (LogoffResponseObject, error)
@@ -8661,6 +9910,63 @@ func (sh *strictHandler) GetJWKS(w http.ResponseWriter, r *http.Request, params 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJWKSResponseObject); ok {
 		if err := validResponse.VisitGetJWKSResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAuthorizeURL operation middleware
+func (sh *strictHandler) GetAuthorizeURL(w http.ResponseWriter, r *http.Request, params GetAuthorizeURLParams) {
+	var request GetAuthorizeURLRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuthorizeURL(ctx, request.(GetAuthorizeURLRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuthorizeURL")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAuthorizeURLResponseObject); ok {
+		if err := validResponse.VisitGetAuthorizeURLResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// CodeExchange operation middleware
+func (sh *strictHandler) CodeExchange(w http.ResponseWriter, r *http.Request) {
+	var request CodeExchangeRequestObject
+
+	var body CodeExchangeJSONRequestBody
+	if err := runtime.BindJSONBody(r, &body); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode JSON body: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.CodeExchange(ctx, request.(CodeExchangeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "CodeExchange")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(CodeExchangeResponseObject); ok {
+		if err := validResponse.VisitCodeExchangeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -9041,144 +10347,160 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lchs3uuaroHpPVeIckiJ1F1WndmVZjmXHsiPJ0UxCHzbYDbJhdgM9DbQoOqWqfZrNe+RR9km28APo",
-	"Oy8ymYlnJ6dOTSySDfwAfvyX77/0r47Ho5gzwqRw+r86AcE+SeCf59gLyDlnMuGh+tsnwktoLClnTt9x",
-	"GW8LyRPi9pEMCMJMzEiCqEBjniAZUIG8kBImEQ45Ix2n5QgvIBFWQ8l5TJy+I2RC2cRpOQ/tCW+rD9ti",
-	"SuM2h0lw2I45ZZIkTn+MQ0EeH1vONflHSoS8fFGn6ApHROiZE/0rRBnQJkhyT5JvBAr5pIPeMYJkgCV8",
-	"ZWgUhPlCET8lsUR0jKhUf81IGLbHPImIv70FyGR+NoYPqyu4IR5XdEiOZphKNCJjnhCgk5EHiWQyR99e",
-	"vzxHJ71eF/3+W6/b2e3sPVOkqRXThPhOXyYpKZIaUUajNHL6vZYlW9E0IcmT6L4h8pzzKSUNrJCQcUJE",
-	"MPTgBy7CzEfu+c31y6HkU8LcFiLYC9RpYOTeENk+Nz/kaqMF4jPWR4LIFuIJ8klIJPHRaD5gmFm+ggMT",
-	"eC7yoxNECMqZOid+T5LOgG3piO7u7s5SGRAmqYdlw4Jv1exqIoJGczQLqBdkfEY98o06wSlhAuGEoFQQ",
-	"X5/a4dGBOrVVB/alhD+2nBgnOCLSXuCb65e3ipDmFaivNaEtNAtIQgzTM55dnBH354pY8oCjOFRU7V2/",
-	"7x3j90fn0Y+9i8A/+fD58P3rI3GQRJef8Y/3n2QwVuz9sPt2kuy/evF5+vNsfPJwc3/99vjns8lPr52W",
-	"QxUBWs44LYfhSI37t7Yip63JLbEvfviBsIkMnP7uwWGrsjuw6oSImDNBYNFnnkeEuCZjte/qA48zSZhU",
-	"/8RxHKojpZztxAkfhST6z0+Cw/5kS1RP+GoK2Joh43J4j0PqOy3HJxLTUG2f+krtFWXwneJb8hDDeSp6",
-	"ZDLHIzUYHE3LERLLVDj9/a66hFTCVqozkHYgtel2GrPENGH9CZYk4KkgfUNvv0rVY3Gz/iMhY6fv/I+d",
-	"XKjv6G/Fzns9gN6yOjdg2LecoIgKQdmklVMGt1Nd18rF6yO3QpTbQbC4eUwGDC4t3JFTLXHh7uu7ocaW",
-	"PPUC4nfQtZYiLRAfStThCaZMX+uCWrq7u2tXr2fTus0jO9Xb/Nhy/tY2aqSt9ciyx3OFAxv3HPvmk414",
-	"y/DN0CiqIm8p9cQTFCnJP6Yk9POtgmfgPiYJV7vxy68FnlSKDx5ARgMqdlS/zgSFsxNjIWY88Z3Hj8v5",
-	"tFvm00yhPoFTq2vcFqdWaJlpfUAF8rmXRqDN8Vz0kRvhUOvuoZJjLvCvW6HKRTMqtfQ2m00ZcvX+up0y",
-	"523CNtyf33L+A04mZCPGUSsZSs6HIQxVlEmFrVG/UvsDPwLlyfQWGQ0Ftz2WorNcWvX2ylxgh5WcIzv/",
-	"UhaoULstDmheHqmuro/cMgFbPFClrV5iGm6oYzyRjIdjPU7lLHP1XBDHYCBxojl/RELOJspaNGcLYnnF",
-	"mXYrZ1qeZu3LXSR8G8fqFgY0HsXCDdDrBjMZMy4DkmRrHzCXJ3RCtTLCYchnMB5Go4TPBPySybKTME54",
-	"lA9EJekM2BWh8Ce4BQVj0yinghoTEs9rOmoDxrp48ALMJuQlT0bU97Xx9sX8RSJMQ62YSULHtMxmF+pb",
-	"febm2ycyD2nDCNj3E2U8WAbKp1rKQw3EbYWV6uMajqK+sgLkHMUJv6c+Kdyle2WFGNe1ui7FVdjzeMrk",
-	"0KdCbY0d0XysVm6/QcqU3hojbp2vrkkc4vmGYouYwYaJHa1VMUQuX5irG2CBcJgQ7M/RiBCG7LM+7DZe",
-	"V2ydNBnOMyy0f6U95ZUMVyN7WxqptFweE0b8fGl2/X3k1ihwO+h7IhFGjMwQZ0QzQSOzbk95fZ9gJpey",
-	"QMPR5/78dtxA7XBkI5L562D0vUff0dcvP3y+7F3RS3EZyfjn88vDy0g8XNIZ9V+Fs8tPnN6E/odL1u2Q",
-	"+evP/t0lfUcvu2/p65OOtxsycFeVKyacfu/o5GD/uHd0tJt9OFTu556yby1qUfzi+BBMX3Nwpa92D052",
-	"u2AXg7NjGO05wQn4sanQiA71nb6zv2s+Md4tDqlHnMe1uQ0OqInXzkrOV0zYKRpxGZScKkFkhVUAyWsX",
-	"oLxlvFKC/TTw086Rn2VP5hDRZj7W5Yv34GBfGI96I0fLjzWLDXP/vOLGmy9W2cIVj6h2PS3qAyIgn2y5",
-	"i1SjblsCaTF5VKAJYSllBI1SWaS2j9waQVs0me2xXnH5E5iY2znXZoBm2RYINCOJcpYAI+o8DbFZurHr",
-	"+8YN5G/j6AE8GDfrj3z5RUrBK1a/lzOOfF52LCZE2SL9AXMbCHY76A6gTy8g3hRp212DYnXU/etCcS6Z",
-	"VLI5vFB+/oZAjh5pCJBBlQWtQ+rxNPRhazWc3UE/plxqZD+DM3w0CwhDc56ihMQ80dbhcvY8KAI1dlXI",
-	"0rICnilRvg3uO0NjnIbScqBZvRIrpbkMPBjyCUgf8KZwKghKmU+SyqZsT/5c8TNP0ntypm32jY6d8SGG",
-	"wYbGAyie/BVH+svMPRjzlPk50jSh94QhLyFwRXEo1hdBN3TC2pShDDNYesZ1MrdxzPX16WOkYIyDzQNu",
-	"sgUb+8itEVLVK3+uPLji8qU6og15Qg7hoMu8YE5/lZrZz884e2b18doZt2Q2JETrBiRSCGlBAABQf6sz",
-	"5jxNBByomXqLBsI7cJivuDzT7vJGp1H3vovHYmYW1t1S1jQ8kGHtGkN8MiJiRjG7lc+89BwbaN2OOH4C",
-	"1tBHTYDF9g73vREG28G1Zglnk2EWzaioXS9NErVi+709joROAvnEAy2OAbOuOswKaVtBtMpjGuxp6SpP",
-	"1Z0FSStQSKcEYWugCa1Bvj6ESqk24r9L5R8WtS0kDSiNlRDl6voQ0yTM7yBFAWQpQODxaX5BcWDC/NWX",
-	"vowx/AEi3BAkOZpwxBmYH9ryUlulflWL2+oIrSIbmbDtXPFJ9Wd9Nb6GHEA9KK7j1vPIo0yn6gulQyCx",
-	"hvEZU7/AJSx9wJbGhF27SymDAdxW/pH1UAsfUT8kbmvAsg8Scs+n5d8kRHl9LvoWI4MAVcFEOQPiKzkm",
-	"cKhozJMBI/ckmY+4P3/WQq4yeaqwcCVCXo8aqIWaRJfaFfpCwOXPtaC259n/e6VdlCjBmpZyLkblUjVl",
-	"W3xNpvQt528xm59JSaJY5xRuwAp8GGE2H2I7WokZOFJfVvSa6KC7BblzFYlu8q4sj+wWIwx27MLEK9ij",
-	"SulWGMSSYdeGAnxP7IKzPEvrhfGkYM4yImc8mQK7VGirMgykJLaznMTlh51lL27GJh8Yvsc01CexAYtA",
-	"CuowLYy2CILB7BupVT4ofB9LPMKCdNCtTTVCIZY6zLKQSw6q5qEd3t7gAhnLtX+N7m1JlPKCfa4MQcZn",
-	"uTJWes4nHlXqbEE0262RZxSb3TUz+ohYI6qD3AALNf5wlIq5+nmNebEcMM480tE4c330JshySuYin21M",
-	"JMxW1Zl/DguLNI55Ion/lvgU38J5b8DLaT7gMFIj6iBTgaFviDkvyIDBAlVjdsp6/XD7sn28KppxUGZj",
-	"mE4bfoaTM1JWcfICqred66NocqvLdbP19pHbTMjWXNhsQVlurfpvnPCYJJISUY2RVlNuzzTSGWJhUWCl",
-	"2s3laGVhcSXFrV06UdKeyq1n4K7Kqc0+4aNPxAPQ8LwAVtaWnTm7tUVfKEsZeQFOsCdJYjzSFhqFmE2V",
-	"HeeFqa9BlnyFHk8S4kkU8EQQNFJqK5k7LWfMkwhLp+8U/P7CUva7J4ctJ6LMftBrOTE8rCj571/+ezB4",
-	"6HY/fvcfTm3FxWBtdQl3AZUEiRh7BOEEgFwq88QRWNEpSuOYJCBOlR+dIE8JSZ+XF6bDwCWiewfddWg2",
-	"/xgMxMdl63gs5pX/ki+qlW/Zx4bDvYhiOW/gWIb0b8B15KlEEYlGJIGYRH0QcHprvEHsx+WxX/GZ0Q7a",
-	"VTIxOfh1YXhbqVBdmR61aS0vKQn9LK5TpsXK0V/r55/lyNaPH1zqPB++BXIXvb55d4XMUya9/6Tbe3aK",
-	"MNLiA43mYGioA+isPCo7fybsm9am0wKeJHVuuVKbgORk4Qewh62M4QkK+YSPxx10KZGWQUL/FtxcI6tO",
-	"EQ/VojgjIovv4Ch3dZXlgCac+52m61VO9qgxGnp9d5slX7nKG+EJ/Qxy3rXbyccWhoLMP5v3B8aO6KA3",
-	"hMSAUzPFpTyZI87CeSMxWXpIw1kzm9aVO2Dm5y01tDAVOoIyj6DeyVG33e21u73bbrcP//9zpyioKJOH",
-	"+w3cXM5GWVQGlDJJw4X0rDlRU5bL6gnLyIh5FqUshDQ/iAYU8q7WJKUpq2Y1KZbBIBVzFmCp2BIFOI4J",
-	"W3cTiik7SiSlkbpzJnfn4wJ1sMpw+SAaBFOJ0UsTl848Z8LGE2rcq1bxojeJh1cEh0qHVOWDtfrylfNp",
-	"46rvSSKotk6XSyszYv5EEzk230M0lx81Gfu22ItrHBKYz1x6ELvAeVDSUFrgculSq275Fit580xXkilv",
-	"iAqREhOf1eZWUUMf7h3vV3X0IpnSyNNnJpQEEk4xEpZ0REMq56eFdVIpSDi2uCt88MSrTv1lW5ClKJrl",
-	"f9EyLa8uEuQLV6ohUGbSqhOCfcR4AuWWHfScKItHux2ELTiAGi3lS70uIZXBD/dXaeZsVytarInlX9+9",
-	"adJucToKqadcWW0pHB30jlrI/OsY/f7bof7ruLt3hH7/bfdZA4uHk+IFvrjZPTh0Ws61+e+F/+LmrPFO",
-	"e8l9o8FDGj+dUr+Ze4DYw71jJIM0GsUJZVmax5Q0q9mptikzks+B3jOn5bx7876RVtZIUypKUlvQSePD",
-	"D40Pz1cLM0WnnqUF26x3YcHx3pAGA2xK5vBfKkkkVqkNxSO5h4WTBM/rJKkBmyh4SxrEu1YVq+a9MT/b",
-	"RLvBg5lyaqTQxnnPwZKsU2uilsOiz/hHOnaMzP5Jc1X2qrbQCi2Nm2ewkCZXDFKnTPn3/sFRg4zQMNJa",
-	"aMu5+uljq+ARled7yRMUEx6HBNyCCM+Na9BsUJtyxLo9jWUWN9fqVRdLQ6mdGmqtG1Nw6WoXp4RyNdjz",
-	"oG4yZ8XGsdV6ROp5hPg56GsGHnEeEgz3JDecIvygi+gPTk5aeUm9rpOsm5saWWsQR83aynYuIMiCasht",
-	"Btt0bT1GEO/nY+T63BMWWhSdSAeDMh5PE7qST41xqmlu5aadYY2WZqviPi/h3HPDgg18gNXiJgmO0CjB",
-	"zAuUH8k66ArMeet3Koc5IphRNgHoxMj8ciUn1JBX62ebMvLqocTmtOGmJPHGyqlqFRDY8fVSmFp2SrnM",
-	"rzE1qZg9FhEZcL/yg1rl50K4uClsVstTbQqcFBF8sy3FHzRp3WuCfcqIaEAFbayg4ngowpePadVp6SFT",
-	"/9f4QN3BgXobs6v23yJIpVTL8/mMNYyzyMfJ1tFarJdvch1ckckJweqAsFwCN6SQbQPpL0gnnmQ32MeS",
-	"tCWNSJPcNSpmseDTnnrRi7bR5KJD1Cz8rEezkHLln6z0yZfSr43N+sdxfcZ3BnIyyUtNo4VYyGEqlm02",
-	"1f6e8WJA+Au5Pr36XjY0QMkys7JsekiCXZSJ31mEQA/xpPE8V66+5rMooZOzXmVzSoebLatEApxCzmFL",
-	"eF4stEjXt4kLtulSuzgbuIkeABtu+U9KXM/rRK2JDkBRw0rA/wuc56raXehEfhBNOPStkROnxoQyULwi",
-	"LQAIA3mcjekkTYiPvtVZSbqjgfusg85GGgIGMJtxRppxFCkTOkql+cv3qW41877wKx0Pr+t3kACKSfmM",
-	"abS2WJE/JSQWCI94KjOJV48irN3rBoQyGX7ilJGyVb/4/j5hcND9G7TisdZDZjnkQ1kB+4SxxjQRcmiD",
-	"U19MUpNnf4b0OCC2MGKp4inDJTotQLMUIPEamhIQ08pmVVeVgR1OhTHANlstFUMh8Xi8+ShpTBLr6X75",
-	"SCA4Qz5pAvau0jAs7BaocXUZAciy6hzNyWIVw9IwLOaZNCu1jc++GN388r5YFUkFiL6XJlTOb6AZVgGL",
-	"zdpOjQBjf2nX/vru1mnVfdtlCW9oFnBRSqnEIb0npZZau53es6xBGxy0Lcs1NAdSxgX8clEns9tq6AOC",
-	"Pi8+YTbh3whzpm2dLIP0gbaQIBKN5kVx10FXHOlxkYfZgAHeSaWGewvp1T7IbwN3Q15NjGVgOuah50RQ",
-	"H7pyFUuiPJwkVLuLA1bokdEQlNNpMtBvS9Oc99sqt2zLNwrH9A2Z62QMysa8vkffW6cUtkMgrPmespaR",
-	"8vX4EWUIM/RKyvgdC+dZ5nCATXeNAVOmfUjaMZ4QhOMYYSQCnsi2Omm/Eb3XgDIgqyIw3jPkCmUd2SB8",
-	"OWClQKHtTWHbyIHGH7AB++6753b7O999B1nSSueB4BNQEDlDQqopdZGau4NTGbinyFXHNlTPuTZKXJKa",
-	"Axbxe01f1EEX2AuU8z41IVZsysKsXpQJpiFlEyRCbFth5aC5TxPiSWEJ5j4lQlGbVbPghCxLkmkhLFHE",
-	"hUSH++gNfd7SRDBurAmd+dwZsLfGuIBNsknZIRXStLeAz+iE8QRysRQ1gM8ANTrnQ8NVVJTpKSZBuUUw",
-	"Cz0HUABxhlyP+8RF3/KkpdOtNUNhwRkakYACAFJLgm3Bo5Dx86yFIEVbfQKbSh5kB7kZgNFHSti6oM/U",
-	"6Laf4FKE6FS3ZBzzBLmFbDNXn5HP0XeMy++QxFO4sUD4wDFagKdy4HQQcD9G7n63V+g7Bdn4tfUADLK0",
-	"26Ha9XepxBPNBHcBDUk5SU9XOAu4aRMB+aGYhjYnXYf3My7XUzFCQCgNmI7FCeQedPdc1JARCJaomtIm",
-	"+lkvSPNhgMHDwhJx5pEWco334uq0/9xnslE/M1EpjfC0oF7Xzg7UExgrVxceqOm5R3HYtniNnTZbYDUl",
-	"0VxWpc/rrKOXUOYDnVMpsjxLyK2EQgaR10v0m1nN5mjYlncuyKm528rlGjTVDCDE+9mFcyrNBDUehiu0",
-	"egOuqPXmDHjoN8noas/OSgumFvSZUILamjWZVrR60LUC/hTdKLuAnKIbHJEbKsl/3ciEetI1Asd9D+Ky",
-	"pPQ6A6ZhUAA4M0dEHa7andy56aAzs5fQdcd0C+Xqao3maFHH0AFr6Fyo9WNIPcI0TGWU41kMDTN2O13l",
-	"FCehMSBEf2dnNpt1MHzd4clkxzwrdn64PL+4urmAZ3IEOFeWhVh53+l2evpnPCYMx9TpO3udbmcP8rRk",
-	"AHbUTgeazwL37nyaTUXHJo5OiGy2XF7fvUE3ROYxRvT7bwfPirk8UzLX+6J4DnLJzXniig0mNXI/YELS",
-	"MLSdAmy2MCQQgYkCzUKQlYsRfmjjiZIMcBPV58DQiot5Oglsa1E8YCHncUvHubGZk+njR+5UiT9DgX2E",
-	"yg66A955dbN7cOgaaItEsTTttzJBduk7fbVJr+/e3Djlnqi/NG2be3GLJ661nzwez2vtgQMsypl8A2d/",
-	"fDu7TO/vguj4b/Nh5D/n31//fDZwFjU4vRy3rzgj7bdYesGiDqe97m5DPPpjpcXpbrf7tNY9GlD9xUSR",
-	"s+AxhIad9239F4R+ne6Lv9//HL3gP96f+zfHP3ZHf9+fvnr18vB98OORfNVln18eBq8f/rEX7711TIhX",
-	"R3YhSgvBWQjFOuPjvXev917sPrzsPZ8c36ejE/kD6U1evf3809EhOb5NxUn6/tX99U8XHxwI0zoPw5cX",
-	"n6/Tk2jv8NUPV0OZksODkx+u4r/dHcbn8xtJp3//9Oby7vIAd53Hj2vnF5ug7YL0YnNnVjXMqeJ9ENBv",
-	"IcPw//V///f/cYv5YU9p8AvNuW7xpD7NuU3Gszix8jR8Tp48/AZJ7nvd/WZho2/GN0JfGCpsOepfO7lg",
-	"J/f1rW16IrvdO4X2so8t52CdR8q9TIpeudP/5WPLEWkU4URdsO+JFmp5OgrUNeGJEg6O9oy0EHE+qnHA",
-	"xdnR2aE7AKhy0aB6Lio9Eq0krfmAeaGJtplBdYtSAytlI3vEGp/Eb5UG1oaexyNlN3jTLDQNZSgxoN39",
-	"Qts1q0KUqrc92AaM2jQz4ue22Aw3ahG99roSaTqR/Cc7eeNtLbvhQJ9zf/5ndlxbW2BCacNjvbP2U9XO",
-	"2hPq9POF5Uwlk62h35mto/2X7nn2BdJhv9tb/UheVA9P7K1+otDZVj3SW+ORUndjeOhg9UON5VNfKPTU",
-	"U3vrTFkotysLyl+r0OAvHx9LwvPC2L429ykXnFk2VC4zI7Kz1FIHxMy0Psq89UAnuDI+a9kYj5ZtjMxs",
-	"l+OZNUxL1rrycjpNJvBbnbixie1YyC4rxrKd3e7uYbvXa+/u33aPTe57IWBodGkxiGwe2a0+ou3O3ske",
-	"7o1220det9s+6na77WP1P938/3o6KKnGUd5Sr7fXOapGNst0nfT37CQ2dFtM+ypGXJ23/DMNQ7xzoD0z",
-	"GzgwoSBduvO/zL50pM452Uqvx7dkkejTXFLmu21KuY3E1Rqyp/wqhj/xapdiEtWLfRdwhCN0+T8LV9qm",
-	"EBWutOWbJYbQFWBnja1ZRhrKr95c7VJnTabVgX8jUKmltUCUaQgUDBWZYCawp2bUvTwYmeXTQLNdiUKC",
-	"hUTHed2daGlXOu8O6PEo4iycDxjUcUBZD4DNPA/Q6hyGpo7IeTExCQXgMFhMia/f59JkSGnM7X1+977Y",
-	"KKrnjy6sFyynfjoYRakXoJFONufsKTWq5aTWx3IwX4m6r8NYKrYCsl2WrQCpcBUuVtt9FRLljzGAakJo",
-	"LSOo3q3qT7GF9ndPVj9c7bjxtQrac1PfzMg3AhXU8BKha2yyJTL3Fk9JE5wNjTCoFFmwcULvAV1U8rJk",
-	"PKn7IYg0LmwKX/FkwBq9WBN03j/JizZOjrpd9Ptv+53efmf3GSDwl+B2CjwmSHLjmup57EfYI33T/1wH",
-	"UfBYCSWMEi5tNIagOCH3lKdZwtqAZe1iMhc2CyPpwK+lv4POKqRn3nDo5+/MwDqHzygY25fJVmLaF7gx",
-	"XUczCziE1UDm6zgCBvgHFl15mcSEE6W6bGyb+3NoJKg+cIsve3Kb1IWh/C/Hu6hLlt9L29P9L1/y6/cl",
-	"847/NUkE95/UJc9yf9Nq9R0tIEPS9Na6i6Vmpk4BC0NjIEYddMZMz7My/DYihfxZzObwpqrWgJlA72lp",
-	"TSaAbZIUJ1zqOnHd5iqr8Z2bQscmUaBXk+WarojnuLAo4RZSUZZlPp8iF4ehi/JMnErHBj2cjen8IzWG",
-	"pfb0hMdjshRAzjLY7TA4DJsyzzeO8JguC7vrm5HwQLMZOS8Yh+guTwY0To2Jq+MIeoQHJGoVFO1fkNwf",
-	"ZJHWmuN+rWYeNNHkqQQzAbI3QLRAABr+bDT5WovBssxlMRYZwCJZZhIkA+owgWJM8Gahxw6kzdZRsZAK",
-	"WZAmWwHHtCT694HH1g++Zju9HN0Xf8Fa276GP1Ahja/FZyzb6OX+VmZH/Er9x4oxsUQtr9LKtvUVkDTO",
-	"L7RGvMsad11OZ8CsMsjVMfWXvwd5edH/tlRwb3MVrN3Hkv7NC7kKWvgvvfsn6d19nRSx/MHsnQJfq4S4",
-	"YL7t2vxkOaFTOZfgMu9ieP91FrZAV7YVNCu8Ll5zsK60tG8XljRSv5MkDCFhw1ZwA1KtMWnyQIUUreK3",
-	"TW/iA7tjlpdCAjqeIU8AWmjnNGvzCpcIxoEXkGeDKs9sNLc9VU/RiMy5gVVDGpkE/ewN+APm7u+euMa/",
-	"KWWJAg2KAtvDsixV1b5esk3g8TVg8Xqsam2AotAEcH0M/E/HLaovftno6v+FAS+VOXVXgOrO882vhlkB",
-	"a5RTtteCgbM2RzbuUc9rhU/jGOAIwInP7m7QOZ8wKrm65u/OUhmg3U53wHCxFZ3O1P9P9P7N+YVJsj3c",
-	"O3zWyotKRlyaog1elX9n2m+ZBRwkBOPStMSfExBaxnsAqXSGYkx1DaUGUfRoSlhn491ayBd+qvsXa4w7",
-	"A4PzbloYQQb7gGVvl4QfGHwXSm3CucagZzjxhV6Du989cTVMNKOiEZ3RJ2TfLbqJ4Kq/DjLBdz/Sd/R1",
-	"8vbmUlxGL8XP88vDy/D17dtPH3Yrr398eHt78aA+K78BUr/s8bDbLTbH2nTspvc/ri1C86Zo/0ICtPbm",
-	"vnUlaP1lxvDkyfpPXhfe1Lrf665P60X+Wo1/F9y5bN3ZfsKYLXsVYOkdvMulsS5JWSKEzwPiTUXWqQDL",
-	"NCF5h/EQ0wgwHLy83hOyOrNqeyymOjhl06T6teeFxHNRgpTzznkthEPBs+ia7XR6Y9qGmuovvTJdxGT2",
-	"xee5mNTFnZEg4b1tjSoLqeNKYl8XsXptRtrXSzZITT3fJtJy7bfmLnxL7toSq9xW4atNfcgio8AI/58n",
-	"NXyZNP467NktJ7VrvqwKheV57aaKbmGK5pmpDMQCwYtQcdacC2aAF5tmL8USILCwmOaVfyDk4AVBp8rq",
-	"MzXeCRESJ7IxUdO0bt0YjzaNkHTLpIaCs/UumqFmUZLRgm3YYp/9BWd9WT4HgP6LaXvZtppzNuV1nTmO",
-	"wsJh13b/XUzY2fvLp22/HTTf0qzDw4gyDK52FWRs3E8zO/K5l0b6lWtY5iqRJIiPyPyfsb+6QISKjJQl",
-	"ewvVFEuukJhW0psLQIytvM1zV2APCwu3reJmWKBRSkMoMDQvDLMDYbAy1H2bEqhACjn2iV+6cjyVkDM5",
-	"HlOvUyiRNhsrglSq1c5YveR5QVVh3vBs08ua90fT11VX6el/ZxdZNy9b++bm1DXjyh5m23ul40ZW7hft",
-	"U7ldXeOG5R3ftrlp35jeHbbrksBznYtPBTKd6f4J9/Mcs1JXJXi5j4B+EgvFIAynmL0pMAPBBXUR8qYe",
-	"SaqjcbrseQcSqczATcHZkI5J5a1+gDEYhFhdQmN0F/Imsm5fCxpFmj4rlGnMxMMMCaJdibwLqYUwM1Cv",
-	"cbDyawJ02bzkSCYpvIal1gfPjFoyGhYNDdvME2F9HJogyXmoZykMlp/H48fH/xcAAP//",
+	"7H2Nchu3luaroHrnVuKEpEjqn6rUrKxIMWVLciQ5yjj0sMFukITVDfRtoEXRKW3t02zeI4+yT7KFA6D/",
+	"SVEWk/juzdTUjUWy0QfAwfn5zg9+dTweRpwRJoXT+9WZEuyTGP55hL0pOeJMxjxQf/tEeDGNJOXM6Tku",
+	"400heUzcHpJTgjATMxIjKtCYx0hOqUBeQAmTCAeckZbTcIQ3JSFWQ8l5RJyeI2RM2cRpOPfNCW+qD5vi",
+	"lkZNDi/BQTPilEkSO70xDgR5eGg4l+SfCRGy/32VonMcEqHfHOtfIcqANkHiOxJ/JVDAJy10wQiSUyzh",
+	"K0OjIMwXivhbEklEx4hK9deMBEFzzOOQ+OubgIznh2P4sDyDK+JxRYfkaIapRCMy5jEBOhm5l0jGc/T1",
+	"5ckR2u902uj33zrtVre1+UKRpmZMY+I7PRknJE9qSBkNk9DpdRqWbEXThMRPovuKyCPObympYYWYjGMi",
+	"pkMPfuAizHzkHl1dngwlvyXMbSCCvanaDYzcKyKbR+aHXC20QHzGekgQ2UA8Rj4JiCQ+Gs0HDDPLV7Bh",
+	"As9FtnWCCEE5U/vE70jcGrA1bdHNzc1hIqeESephWTPha/V29SKCRnM0m1JvmvIZ9chXagdvCRMIxwQl",
+	"gvh613Z2t9WuPbZhn0v4Q8OJcIxDIu0Bvro8uVaE1M9Afa0JbaDZlMTEMD3j6cEZcX+uiCX3OIwCRdXm",
+	"5dvOHn67exT+2Dme+vvvPu28Pd0V23HY/4R/vPsop2PF3vfds0m89er7T7fvZ+P9+6u7y7O994eTn06d",
+	"hkMVAVrOOA2H4VCN+3NTkdPU5BbYF9+/IWwip06vu73TKK0OzDomIuJMEJj0oecRIS7JWK27+sDjTBIm",
+	"1T9xFAVqSylnG1HMRwEJv/0oOKxPOkX1hK9eAUszZFwO73BAfafh+ERiGqjlU1+ptaIMvlN8S+4j2E9F",
+	"j4zneKQGg61pOEJimQint9VWh5BKWEq1B9IOpBbdvsZMMYlZb4IlmfJEkJ6ht1em6iG/WP8Rk7HTc/7H",
+	"RibUN/S3YuOtHkAvWZUbMKxbRlBIhaBs0sgog9Opjmvp4PWQWyLKbSGY3DwiAwaHFs7IgZa4cPb12VBj",
+	"S554U+K30KWWIg0QH0rU4QmmTB/rnFq6ublplo9n3bzNIxvl0/zQcH5uGjXS1Hpk2eOZwoGFe4l988mz",
+	"eMvwzdAoqjxvKfXEYxQqyT+mJPCzpYJn4DzGMVer8cuvOZ5Uig8eQEYDKnZUv04FhbMRYSFmPPadhw/L",
+	"+bRd5NNUoT6BU8tzXBenlmiZaX1ABfK5l4SgzfFc9JAb4kDr7qGSYy7wr1uiykUzKrX0NotNGXL1+rqt",
+	"Iuc9h224P7/m/A2OJ+RZjKNmMpScDwMYKi+TckujfqXWB34EypPpJTIaCk57JEVrubTqbBa5wA4rOUf2",
+	"/UtZoETtujigfnqkPLsecosErHFDlbY6wTR4po7xRDwejvU4pb3M1HNOHIOBxInm/BEJOJsoa9HsLYjl",
+	"R/a0XdrT4mtWPtx5wtexrW5uQONRLFwAPW8wkzHjckridO4D5vKYTqhWRjgI+AzGw2gU85mAXzJZdBLG",
+	"MQ+zgagkrQE7JxT+BLcgZ2wa5ZRTY0LieUVHPYOxju+9KWYTcsLjEfV9bbx9Nn+RENNAK2YS0zEtstmx",
+	"+lbvufn2icxDmjAC9v1YGQ+WgbJXLeWhGuLWwkrVcQ1HUV9ZAXKOopjfUZ/kztKdskKM61qel+Iq7Hk8",
+	"YXLoU6GWxo5oPlYzt98gZUqvjRHXzleXJArw/Jlii5jBhrEdrVEyRPrfm6M7xQLhICbYn6MRIQzZZ31Y",
+	"bbyq2NqvM5xnWGj/SnvKjzJchex1aaTCdHlEGPGzqdn595BbocBtoR+IRBgxMkOcEc0Etcy6PuX1Q4yZ",
+	"XMoCNVuf+fPrcQO1w5GOSOan09EPHr2gpyfvPvU757Qv+qGM3h/1d/qhuO/TGfVfBbP+R06vAv9dn7Vb",
+	"ZH76yb/p0wvab5/R0/2W1w0YuKvKFRNOr7O7v72119nd7aYfDpX7uansW4ta5L/Y2wHT12xc4avu9n63",
+	"DXYxODuG0V4SHIMfmwiN6FDf6TlbXfOJ8W5xQD3iPKzMbbBBdbx2WHC+IsIO0IjLacGpEkSWWAWQvGYO",
+	"ylvGKwXYTwM/zQz5WfZkBhE9z8fqf/8WHOxj41E/y9HyI81iw8w/L7nx5ovHbOGSR1Q5nhb1ARGQvWy5",
+	"i1Shbl0CaTF5VKAJYQllBI0Smae2h9wKQWs0me22nnP5E5iY69nXeoBm2RIINCOxcpYAI2o9DbFZurCr",
+	"+8Y15K/F9qkZ2O2BYuHjerWSrUp+AuAsq9/LGUc+V18MWOpwTIiyUVqaX9SOFN6mHkstLLPK2lpK5JTH",
+	"9BNsMlLP2dcMmDHVDNLr4ZBoz5zKFroBhNWbEu8WaRdBY29VcP/LAov6TCoVEBzHMY+fiRfpkYaATJQ5",
+	"3fq9Hk8CH/ZQo+Yt9GPCpQ4gpKiJj2ZTwtCcJygmEY+1Ebr8FGzn8SA7K2RpeQQFKlC+DiY/RGOcBNJy",
+	"tJm9kl6FdxkUMuATEHLgtOFEEJQwn8SlRVmfmDvnh56kd+RQuwbP2nbGhxgGGxpHI7/z5xzpL1MvZMwT",
+	"5meA1oTeEYa8mMCRx4FYXdJd0QlrUoZSaGLpHlfJXMc2V+ent5GCzQ+mFXjjFtPsIbdCSFl9/bXy4JzL",
+	"E7VFz+QJOYSNLvKC2f3HtNlWtsfpM49vr33jmqyTmGhdg0QCkTOIM0BwweqgOU9iARtqXr1GO+QC/PJz",
+	"Lg+1V/6s3ag6+fltMW8W1qtTRjs8kEL6Gqp8MvBiRjGrlb156T7W0LoecfwESKOH6nCR9W3uWyMM1gOf",
+	"zWLOJsM0aFJSu14Sx2rG9nu7HTGdTOUTNzQ/Brz1sc0skbYW47E4prHkls7yQJ1ZkLQCBfSWIGwNNKE1",
+	"yJcHhCnVRvyLRP5hweFcboLSWDFRHrUPoVPC/BZSFEAyBMQ3n+Z+5AcmzH/80BehjD9AhBuCJEcTjjgD",
+	"80NbXmqp1K8q4WEdCFZkIxMdnis+qfotjBtkA9SD4rrUk8mCWQfqC6VDIH+H8RlTv8AFyH7AloaeXbtK",
+	"CYMB3Eb2kXWEcx9RPyBuY8DSD2Jyx2+Lv4mJcntc9DVGBmgqY5ZyBsSXUllgU9GYxwNG7kg8H3F//qKB",
+	"XGXylNHnUiC+GpxQEzX5NJUj9Jm4zl9rQa0PQPj3yu4oUII1LcWUj9Khqkvq+JJM6WvOzzCbH0pJwkin",
+	"Lj6DFfgwxGw+xHa0AjNwpL4s6TXRQjcLUvRKEt2kd1ke6eYDGXbs3IsfYY8ypWthEEuGnRua4jtiJ5ym",
+	"c1ovjMc5c5YROePxLbBLibYyw0DmYzNNfVy+2WmS5PPY5B3Dd5gGeieewSKQ6TpMcqMtgmAw+0pqlQ8K",
+	"38cSj7AgLXRtM5pQgKWO5izkku2yeWiHtyc4R8Zy7V+he10SpThhnytDkPFZpoyVnvOJR5U6WxA0dyvk",
+	"GcVmV82MPiLWiGohd4qFGn84SsRc/bzCvFgOGGceMfBkdfQ6CPSWzEX2tjGR6m1pxpsWkYT5kEo1YGnY",
+	"2OBsZd3617C6SKKIx5L4Z8Sn+Br44hk8n2QDDkM1oo555Rj/iph9hYQcLFA5hKis3HfXJ829x4Ir20V2",
+	"h9dpA9FwfErKYxy/gOp1px4pmtzydN10vj3k1hOyNlc3nZDOes0j60ewf786UcwjEktKRLar5UTgQ1GE",
+	"6ydK8lPwXvOZt+2tvYYTUmY/6DScSMn5WI3x378MBvfddnMwuN8lH779D6eSpduAt9t0jJrM95s0H3+K",
+	"g4CwCQH5EWLfRMQhgXp3Z3MH/f7bVqvzokRgp1ukb2uzSOBh8z1ufmo391vD/9VcQCL1o/pEaUAaDdic",
+	"LpSJPnicjekkiWHhD1CI50p+BGQsEU+kyauW1l8yhRA5wne2aigB8VW7V+atxUCKcZu1K5FmIoSJkFqR",
+	"U1haVnrzdqdb8+qY+DQmnhwmMX0yBStwTTl9O58I/4vm0TKzlIj6kA7CRx+JB1izZX/y7vJNlfOx79dv",
+	"bJYun1UV4CjSS4d9AOWoJKGopuU/pFTgOMZz9XcSQ2x9zOMQS5BP1HlswuqZBhBYN62jq8uT6nTyiRgL",
+	"jnOAhdVNinGNamykuTdKr1mvNHfi15rm/1jift18c6GKyrRTqKsy6WPlJyvJEWNPktjgUQ00CjC7VRzr",
+	"BYmvIdZshh6PFUuhKY8FQSOQFXOnkW1fDvXLTWWrvb+zTBL+92Bw325/+KZWwmQZIVX5RyVBIsIeQTiG",
+	"MA6VWXYazOgAJVFEYjCmAq621lMmks+LE9O5JkXpuN1ehWbzj8FAfFg2jzIL20k1siWrY+bjMJLzGo5l",
+	"SP8GgCMlM0MSjkgMEcnqIAB5VXiD2I+LY7/iM2MbaqDEBP7h17nhbTlUeWZ61Lq5nFAS+GlUt0iLtY5q",
+	"JEaaiF/dflAQWdFNA6wpdHp1cY7MU6aGaL/deXGAMNJGARrNwUBVG9B6dKvs+1MTrm5uOvfoSVLnmiul",
+	"BzhuGnwEb9jKGB6jgE/4eNxCfYm0DBL6twByGVl1gHigJsUZEWl0VylfC3QpvwFNOPdbdcermFFWYTR0",
+	"enOdZni6BYvJtcvJx1aXQXqxTS4GV0e00GtCIohSMcWlPJ4jzoJ5LTFpDlrNXjObO5rBL+bnDTW0MGWA",
+	"gjKPoM7+brvZ7jTbnet2uwf//76VF1SUyZ2tGm4uprwtqjVMmKTBQnpWfFFdKt3jLyziouZZlLAAcokh",
+	"FphL7lyRlLrUvcdJsQwG+d6zKZaKLdEURxFhqy5CPi9QiaQkVGfOJAh+WKAOHnNH3okawVRg9MKLC3ue",
+	"MWHtDtWuVSN/0OvEwyuCA6VDyvLB+nLZzPlt7azvSCyo9jmXSyszYvZEHTk2qUzUW3h1rr6tKOU6CgHM",
+	"Zw49iF3gPKibKlqRS6VLpYTua6zkzQttWCpfhgqRED9Naipp6J3Nva1HbOXl5/nQBJJBwilGwpKOaEDl",
+	"/CA3TyoFCcY26gIfPPGoU3/ZEqTeh5n+Z03T8uoiQb5wpjoAwkztRkywjxiPoaa7hV4SZfFoMIGwBRtQ",
+	"NfILh3pVQh538kq8nq5qSYvVsfzpzes67RYlo4B66JaYGvHd7c5uA5l/7aHff9vRf+21N3fR7791X9Sw",
+	"eDDJH+Djq+72jtNwLs1/j/3vrw5rz7QX39UaPKT201u6wB8zPv4ektMkHEUxZWmS1y2pV7O32qZMST4C",
+	"eg+dhnPx+m0trayWpkQUpLagk9qH72sfnj8uzBSd+i0NWGa9Cgu294rUGGC3ZA7/TR3SZWpD8UjFRS2T",
+	"pAaso+CsBj0yquKx916Znz1Hu8GDqXKqpdBmeRyBJVmDdemchWHeZ/wjHTtGZn/Su8qASXmiJVpqF88g",
+	"nHWuGCROmh4TW9u7NTLCwogrYKiAQz40ch5R8X0nPEYR4VFAwC0I8dy4BvUGtal5roUObdaMVq+6IwPU",
+	"8xYgnGU051y6Gmwnh13X2POgblJnxWaxqPmIxPMI8bOQjxl4xHlAMJyTzHAK8b3u1LG9v9/I+nboYuyq",
+	"uanx8oXA1KL2KIBhAlSO3HoIXTfwwAiyffgYuT73hA0YiFaoQ8FPwrmMcappbmSmnWGNhkX+snVewrlH",
+	"tUg28AFWk5vEOESjGDNvqvxI1kLnYM5bv1M5zCHBjLIJQCdG5hfLxaFRRblIvy4ft5pIUF+bUE2VL/w0",
+	"SzCordks1x+CcV8twqskrBULjGuzFfMJpSGRU+6XflCpOV8YGaqLpFdS1+tiqfmgnlmW/A/qVPElwT5l",
+	"RNRAhTZ8WPJGFOHLx7Q6tvCQqTyufaDq9UCln1lV+28xTaRU0/P5jNWMs8jxSefRWKysrzLFXBLUMcFq",
+	"g7BcgkEkkIAHGXFI56Klx9rHkjQlDUltOEfrncXSULvvedfaJpjkvaR6iWjdnIWUK6flUUd9Kf3aAq1+",
+	"XBMBujA4lMlnrBstwEIOE7Fssal2Ao1rAxpBx0tWo1efy5rWS2myZlqwk49W1daQ1uIQQzyp3c9HZ19x",
+	"ZJTQyVivtDiFzU2nVSABdiHjsCU8LxaaqasbyjmDdamxnA5cRw8gENf8JyWu51WiVoQMoM7p0SjAZ3jU",
+	"ZV280LN8J+rA6WsjJw6MXWXweUXaFHCNNAhKfPS1TlTUvVTcFy10ONK4MCDcjDNSD65IGdNRItOAHdVN",
+	"rt7mfqVTZKpKHySAYlI+YxrCzfcCuSUkEgiPeCJTiVcNLazcZQuEMhl+5JSRoqm/+Pw+YXDQ/c9oAmat",
+	"h9RyyIayAvYJY41pLOTQRqw+m6Q6d/8Q6XFAbGHEEsVTWbi8GFfXeJWAQFf6VnVUGRjnVBir7HmzpWIo",
+	"JB6Pnz9KEpHYur+fPxIIzoBP6tC+8yQIcqsFalwdRkC3rDpHc7JYxbAkCPKpZ/VK7dl7nw95fn5HvpKk",
+	"ApjfS2Iq51fQhi8H0KYN70YAvJ/YuZ/eXDuNqsO7LAcWzaZcFLKscUDvSKGZX9fkouh2gGqjbUMAQ/NU",
+	"yigHai7qoXhdjodAJOj7j5hN+FfC7GlT588hvaENJIhEo3le3LXQOUd6XORhNmAAglKTG5KruPBBfhsM",
+	"HFLtIiynplcnekkE9W3iSOrQejiOqfYhByzXnacmUqcz4qDTn6Y56/RXbBaZLRSO6Gsy13lXlI15dY1+",
+	"sJ4qLIdAWPM9ZQ0j5atBJcoQZuiVlNEFC+ZpMcEUm74+A6ZM+4A0IzzRuR8YiSmPZVPttF8L6WuUGeBW",
+	"MTUuNaQPpr0gIaY5YIXooe2KY1NNQOMP2IB9881Lu/ytb76Bwgml80DwCeh1NENCqlfqulV3Aydy6h4g",
+	"V23bUD3n1mYjDVjI7zR9YQsdY2+qPPpbE3fFplLU6kUZYxpQNkEiwLYJX4ak6/wbYQnmPiVCUZsWuOGY",
+	"LMuHayAsUciFRDtb6DV92dBEMG6sCV0M0RqwM2NcwCLZOo2ACmka68BndMJ4DCUNihoAbYAanQiiMSwq",
+	"ivTk8x3dPMKFXgJSgDhDrvLPXfQ1jxu6AkMzFBacoRGZUkBFKnnxDXgUkvteNBBUbahPYFHJvWwhN0U1",
+	"ekgJWxf0mRrddjJdChsd6GawYx4jN5dY6uo98jn6hnH5DZL4Fk4sED5wjBbgiRw4LQTcj5G71e7kOt5B",
+	"gU5lPoCNLO2zqlb9IpF4opngZkoDUszb1VX/Ak7aREDKOKaBLVPRMf+Uy/WrGCEglAZMB+gEcrfbmy6q",
+	"SRIGS1S90ub+Wi9I8+EUg4eFJeLMIw3kGu/F1ZVAmc9kQ4HmRYXM4oOcel05YVi/wFi5uhZJvZ57FAdN",
+	"i9fY16YTLGcpm8Oq9HmVdfQUinyg06xFmnoN6dZQ2ySyEqpePavZxA3bbNMFOTV3G5lcg3a+U4j7fnJh",
+	"nwpvgrIvwxVavQFXVLoCT3ng18nocrfgUvO3BnS4UYLamjWpVrR60LUC/gBdKbuAHKArHJIrKsl3VzKm",
+	"nnSNwHHfgrgsKL3WgGlsFFDP1BFRm6tWJ3NuWujQrCX0+zJ9irk6WqM5WtSreMBqeqZq/RhQjzANUxnl",
+	"eBhBq55uq+2YhEIwIERvY2M2m7UwfN3i8WTDPCs23vSPjs+vjuGZDBbOlGUugN5z2q2O/hmPCMMRdXrO",
+	"Zqvd2oTkLTkFO2qjBW2vgXs3Ps5uRcvmiE+IrLdcTm9eoysis8Aj+v237Rf5BJ9bMtfrongOslLNfuKS",
+	"DSY1nD9gQtIgsM1IbAEBZBWBiQJtipCViyG+b+KJkgxwEtXnwNCKi3kymdqmxnjAAs6jhg5+Y/NOprcf",
+	"ubdK/BkK7CPQgAR459VVd3vHNdAWCSNpGv+lgqzvOz21SKc3r6+cYjfmX+qWzT2+xhPX2k8ej+aVxuRT",
+	"LIrpfQNna3w96yd3N9Nw7+f5MPRf8h8u3x8OnEWtlfvj5jlnpHmGpTdd1Fu50+7WBKk/lJord9vtpzUN",
+	"04DqLya0nEaUIV7svG3qvyAe7LS//6+79+H3/Me7I/9q78f26L+2bl+9Otl5O/1xV75qs08nO9PT+39u",
+	"Rptnjon76nAvhG4hYgvxWWe8t3lxuvl99/6k83Kyd5eM9uUb0pm8Ovv00+4O2btOxH7y9tXd5U/H7xyI",
+	"3Tr3w5PjT5fJfri58+rN+VAmZGd7/8159PPNTnQ0v5L09r8+vu7f9Ldx23n4sHIpgYnkLqgkMGfmsVZd",
+	"ZbwPovwNZBj+u//7v/+Pm08ae0prcWgLeI0n1dcc2Qw9ixMrT8Pn5MnDP6OeZbO9VS9s9Mn4SugDQ4Wt",
+	"UP97JRes5JY+tXVPpKd7I9fY+qHhbK/ySLG9Ud4rd3q/fGg4IglDHKsD9gPRQi3LUYFSRzxRwsHRnpEW",
+	"Is4HNQ64OBu2xoA0kzjYWKqA3l2+KVdofCVKRQq2fMv671v76PffNludvJ7SVg0IYbVJypaTyCcRYb61",
+	"6ZVxZ+Fw8NbAa/SNaVMuKXCx77tawfSUKYtlasNBlYeLvo4x83nY0FdPZCmJ2rcVaIS9W+Nzgn8yTEtk",
+	"tCU/YKWPhxpV/05rq2LhTNeMNOHaMYzJAhVWqKhYQZWtvUYmn6k/YVRyq97+mehEfaPdqB8t0mm1aVf1",
+	"qdfpgntcmQJqzZHkDUTusScDqG2ropLKLRWV0glrr+EoaplPWx4PNzwcBGrcBfMo1Lgsvc/jaQU2z1bh",
+	"UD2jg5KA4kBtkqnRSXmu8oFhQudD2Yy1S6LOZisRzZkSad0WDvEnzsxWw3px9YtuJgT+U8v9IfW/wyPP",
+	"J+PJIGm3uzv5hfsO3vKPzcN/dE/+0T0pbcE/uid2E+yjemEgfP2dmoD+XHg8It8pE5n63wKg/m0U8zF9",
+	"Svls4QAtMAHeXb5ZZ6fOf2kVYc4hB9kKprqs971ziiNNEct0htrE1NMGnRFxUac08K2B7qpNCTMjvNow",
+	"GqqlTJ1YVk8FYKp+ZsAqjSFTxZMCL29fHx2jtONhUURvv2hkWCFcbgAyybQxUUwpcl2T0TkvorC5xovY",
+	"s/CkAX7BST/Uc9QDgTKzQ11bfAB+oGvVJ0SKah2G7twM2ETWsFj9YsDshUpTHoPgHEsSz3DsizpFo15k",
+	"G1MboUeEfMn9+dNklKlY3hp3vC5p42a73W43t9T/7Kn/aWf/16mUF/Yc/+XHsTwl77eOfnrbDF/ud193",
+	"d5Pp6N3pu07UiYezm87k5Obk4vjjz7epAOw5rNm+2hnefDrsnn0s1yiuoAWeLEiy0t6HYkRXKYiHeim/",
+	"/HDaNtCfd/632p0Vzn+55ys8uPn4g9U2+PDk/upPXuZ6fG912qvTepx1StrqrEBq4W4PeGj78Ydqq/U/",
+	"U6qqpzZXeWWuC8QSSWwXEKCZqnAsdG1fLox1zdcSKXxcul7BCrFKECdrHqFBb8DeRKH3dQtdMI9Y9Jj4",
+	"jcLAGqlVkhSMuzThFFpLRJCu0st1bLcYEL8jsW3fPmDUFo+YfrYgE2e4FgbSc6+aznV7lP1kI7uzS1tu",
+	"nykQ19usfWVZBQXLD9VLuZ5qdK78Ql1UurBFSQFzrWmVbntj/Uu3S/+jZHfWKG9VoZ27FOffSHj+Wo7t",
+	"//LhoShQDXi9kswMyXKkA7xU446m4bapLltjfNawSVpatjEysxckzdIOB3m4XeA5QFEVAOBMG2TP8Rxz",
+	"NSP5ZFSn2+7uNDudZnfrur1nKlpzGX/G481ngZpHuuVHNHDc2d/EnVG3ueu1283dRVYfjWCczVa71els",
+	"tnbLqYlFuvZ7m/YlNvcyX8yRT5l0zvgnGgR4Y1uHVmzmj8nl0gX5/9MagVJnkq/lmogzskj0aS4p8t0X",
+	"42quIHuKtzj+hUe7kFRUPtg3U45wiPr/mTvStjAgd6Qt3ywxhM4h+F3bbnWkc3HKJ1fjeOn9VGrDvxKo",
+	"cBuWQJTpHAYwVGSMmcCeTH09RmbZa+CeHokCgoVEe1k3DdHQsbDsBgGPhyFnwXzAoDobivUhW4RnGZYa",
+	"Dqy7TClrEEYCAYAfFrfE11fB1vqIYIy+zc7e53uJlaqwhV1AigVdDkZh4k3RSJeQcvaUflLFUrXVfbc/",
+	"2VjKt/e1FzRZAVLiKpzvofGvCV59nhBayQiqdqD+S2yhre4KvnK5i+aXKmiPTNciRr4SKKeGlwhdY5Ot",
+	"BAEW3U0AtKgUabbghN5BeoCSlwXjSZ0PkQJkCXzF4wGr9WLzUSdTir2/227rfmZbre4LQOf64HYKPAYs",
+	"VLum+j32I+yRnnHCdRYUQGwIo5hLm05FUBSTO8qTtOJkwNIWsKkLm8KRGtuz9LfQYYn01BsO/Oy6TayL",
+	"cIyCsb2WbX8Ve/c709XxsymHvDiQ+ToRCEP8FiZduocSglOU2eRU7s+hD6P6wM3fE+3WqQtD+d+O9xeF",
+	"A/7tS67Jl8wuC6xIIjj/pCp5lvubVqtvaAEZkLoL74+Xmpm6hiMIjIEYttAhM33Mi/DbiOQK4DCbwyXX",
+	"jQEzmZoHhTmZALqpMppwqbs/6dbVaZh8btqX1IkCPZu0WOyRKLYLkxJuLpd8WeniAXJxELgoS6Uv9WHT",
+	"wy2I9kKEcWmYNy1BtcPgIKgrHX12fNf0TuuubkbCA/Vm5DxnHKIstG6dGpMYi0O4RmxKwkZO0f4Nyf1B",
+	"Fmnlwpsv1cyDizF4IsFMgLQQEC2QmQN/1pp8jcVgWeqyGIsMYJG0tACqeRppUg94s9A5E+reqqhYQIXM",
+	"SZO1gGNaEv37wGOrZ0+mK70c3Rd/w1rrPoZvqJDG1+Izli70cn8rtSN+pf5DyZhYopYf08q2oS2QNM4O",
+	"tEa8ixp3VU5nwKxymk8iWzXlamfrj1PBneerYO0+FvRv1okhp4X/1rt/kd7d0lnNyx9M7wn8UiXEMaTD",
+	"AiL8ZDmhU2eX4DIX1RQnc72T6ZsK+IXmYN0qJb2mgYaQvkuCADKubV8mQKo1Jk3uqZCikf+27hJ/sDtm",
+	"WS8TQMdT5AlAC+2cple3wCGCcYgP5UBmUOWZjeb2npQDNCJzbmDVgIamwtYUDlExYO5Wd981/k2hzAto",
+	"UBTYu5yKUlWta589Bx5fARavxqpWBihyrb3/hfKXype5Puvo/40Br56EZO/IA4yy9rrXR2CNYs3lSjBw",
+	"2rzUxj2qhWn2hoAJN7cUHt5coSOdtayO+cVhIqeo22oPWE3q1Lc68TPN98xneo64NFXXlRTPQ+23zKYc",
+	"JATj0lxzNycgtIz3YLI7I0x1ExQNoizL84SfmjxPakrF9TdZj1yT5jlghTxPtDDN01QqbLX3XQ0Tzaio",
+	"RWf0Dq0j+7PYmdch89MY3/xIL+hpfHbVF/3wRLyf93f6wen12cd33T5rt8j89JN/06cXtH9/dn18rz7z",
+	"ugErNlDube602/mWt88dO99N1naGXlmEZq2O/04A/TsB9E9KAK0rfTeS5QmJoLqmfIkQPpoS71akrcaw",
+	"TGKS3RoWYBoChoOXN2yBrM7sbi5xq4NTNk2qV3leSDwXBUg564fdQDgQPI2u2fsLrsxlAKZ9g56Z7kJg",
+	"1sXnmZjU3VlCQYI7e+GBzNV+Kol9mcfqtRmpuyfUmnn6fc+RljlRNh394ClRdvLuU79zTpU4k9H7o/5O",
+	"PxT3JVHWPqOn+1qOrSyxin3RvtjUhzQyCozw/3lSw+dJ4y/Dnl1zyZHmy7JQWF6YatpgLEzRPDStPbBA",
+	"AWcTm6kZxRzeoAQVSS+6FiCwsLjNWneAkINLfw+U1WeaNMVESBzL2kRNcyHDs/Fo08lU9zyt6Rix2kEz",
+	"1CxKMlqwDGu8E2/BXveL+wDQfz5tL11Ws8+mP0ZrjsMgt9mV1b+ICDt823/a8ttBsyVNW7SNKMPgapdB",
+	"xtr1NG9HPveSUF+jjmWmEkmM+IjM/4z11RXeVKSkLFlbqKZYcoTEbSm9OQfE2NY5We4KrGFu4rYB9AwL",
+	"NEpoAB1CTPWcHQiDlaHO2y2BFgIBxz7xC0eOJxJyJsdj6rVyPY7MwoppItVsZ6zas2hBTXXWsfi5hzVr",
+	"cKyPq26zof+dHmTdfXjlk5tRV48re5i11nYJ/7Os3M9ap2K/6doFy1o2r3PRvjLN92zbVIHnOhefCmRa",
+	"S/8J5/MIs0JbVLiwV0BDuIViEIZTzF4XmIHggjoIWVe+ONHROF3wvQGJVGbguuBsQMekdFM/YAwGIVaH",
+	"0BjdubyJtF3vgvbvplEiZaacHzMkiHYlsrsFLISZgnq1gxUv/9J9ryRHMobbIVmlkbUZtWA0LBoalpnH",
+	"wvo4NEaS80C/JTdYth8PHx7+XwAAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -3,6 +3,7 @@
 //   - [New] makes the verifier of one pool, [NewSet] joins several.
 //   - [Verifier.VerifyPair] verifies an ID token and the access token that came with it, and says who signed in.
 //   - [Verifier.VerifyID] and [Verifier.VerifyAccess] verify one of the two.
+//   - [Verifier.ExchangeCode] exchanges an authorization code at the pool itself, so that no token reaches the browser.
 //   - [Verifier.Run] keeps the pool's keys fresh in the background.
 //
 // It is strict with what is signed: issuer, client, purpose, times and

@@ -25,6 +25,7 @@ var (
 	ErrSubject          = fmt.Errorf("%w: no usable subject", ErrInvalidToken)
 	ErrPair             = fmt.Errorf("%w: the ID and the access token do not belong together", ErrInvalidToken)
 	ErrAccessTokenHash  = fmt.Errorf("%w: at_hash is another access token's", ErrInvalidToken)
+	ErrNonce            = fmt.Errorf("%w: wrong nonce", ErrInvalidToken)
 	ErrEmailNotVerified = fmt.Errorf("%w: the e-mail address is not verified", ErrInvalidToken)
 	// ErrExpired says that the token is genuine and its time is over.
 	ErrExpired = fmt.Errorf("%w: expired", ErrInvalidToken)

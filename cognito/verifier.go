@@ -31,6 +31,7 @@ type Config struct {
 	Issuer   string // instead of both, for an emulator; compared byte by byte
 	JWKSURL  string // instead of the pool's; https, or http on a loopback address; required with Issuer
 
+	App             *App          // what ExchangeCode and AuthorizeURL work with; nil: they are ErrNoApp
 	ClientIDs       []string      // the app clients whose tokens are taken; at least one
 	UnverifiedEmail EmailPolicy   // zero: RefuseUnverified
 	Leeway          time.Duration // how far the pool's clock may differ, for exp, nbf and iat; 0: 30 seconds; at most 2 minutes; negative: none
@@ -72,6 +73,9 @@ func New(c Config) (*Verifier, error) {
 		return nil, errors.New("cognito: the app clients are required")
 	case c.Leeway > 2*time.Minute:
 		return nil, errors.New("cognito: the leeway can't be more than 2 minutes")
+	}
+	if err := checkApp(c); err != nil {
+		return nil, err
 	}
 	return v, nil
 }

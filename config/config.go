@@ -75,7 +75,9 @@ type IDP struct {
 	Region            string   `yaml:"region" doc:"Of the user pool."`
 	UserPool          string   `yaml:"user_pool" doc:"Id of the user pool."`
 	ClientIDs         []string `yaml:"client_ids" doc:"App clients whose tokens are taken."`
-	HostedUI          string   `yaml:"hosted_ui" doc:"URL of the hosted UI."`
+	HostedUI          string   `yaml:"hosted_ui" doc:"URL of the hosted UI: with it codes are exchanged here, for the first of client_ids."`
+	ClientSecretFile  string   `yaml:"client_secret_file" doc:"File with the secret of that client, where it is a confidential one."`
+	RedirectURIs      []string `yaml:"redirect_uris" doc:"Where users may come back to; empty: wherever the pool lets them."`
 	Issuer            string   `yaml:"issuer" doc:"Instead of region and pool: the issuer of an emulator."`
 	JWKSURL           string   `yaml:"jwks_url" doc:"Instead of the pool's: where the keys are."`
 	UserIDFromSubject bool     `yaml:"user_id_from_subject" doc:"New users take the subject as their id."`

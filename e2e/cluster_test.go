@@ -132,6 +132,9 @@ func (c *cluster) answers(ended chan error, deadline time.Time) bool {
 // kill ends the server as a power cut would, as far as one can without one.
 func (c *cluster) kill(t *testing.T) {
 	t.Helper()
+	if c.cmd == nil || c.cmd.Process == nil {
+		return // it was never started
+	}
 	if err := c.cmd.Process.Kill(); err != nil && err != os.ErrProcessDone { //nolint:errorlint // as documented
 		t.Error(err)
 	}

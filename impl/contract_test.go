@@ -116,6 +116,7 @@ func contractCases() []contractCase {
 		{"contract", get("/openapi.yaml"), nil, 200, ""},
 	}
 	cases = append(cases, accountCases()...)
+	cases = append(cases, codeCases()...)
 	for _, reason := range []session.Reason{
 		session.ReasonUnknown, session.ReasonRevoked, session.ReasonUserDisabled, session.ReasonExpired, session.ReasonIdle,
 		session.ReasonSuperseded, session.ReasonAhead,
@@ -191,6 +192,30 @@ func accountCases() []contractCase {
 		cases = append(cases, c)
 	}
 	return cases
+}
+
+// codeCases are the operations around an authorization code.
+func codeCases() []contractCase {
+	const good = `{"code":"c","code_verifier":"dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk","redirect_uri":"https://app.test/cb","nonce":"n"}`
+	code := sends(post("/auth/code-exchange/", good))
+	url := sends(request{method: "GET", path: "/auth/authorize-url/?redirect_uri=https%3A%2F%2Fapp.test%2Fcb"})
+	cases := []contractCase{
+		{"code", code, nil, 200, ""},
+		{"code: a verifier that is too short", sends(post("/auth/code-exchange/", strings.Replace(good, "dBjftJeZ4CVP", "", 1))), nil, 400, api.ProblemCodeInvalidRequest},
+		{"code: no such provider", code, func(f *fakes) { f.exchange = cognito.ErrNoApp }, 400, api.ProblemCodeInvalidRequest},
+		{"code: refused by the provider", code, func(f *fakes) { f.exchange = fmt.Errorf("%w: invalid_grant", cognito.ErrCode) }, 401, api.ProblemCodeIdpCodeNotValid},
+		{"code: the tokens are refused", code, func(f *fakes) { f.exchange = cognito.ErrNonce }, 401, api.ProblemCodeIdpTokenNotValid},
+		{"code: e-mail", code, func(f *fakes) { f.exchange = cognito.ErrEmailNotVerified }, 403, api.ProblemCodeEmailNotVerified},
+		{"code: its token is expired", code, func(f *fakes) { f.exchange = cognito.ErrExpired }, 410, api.ProblemCodeIdpTokenExpired},
+		{"code: replayed", code, func(f *fakes) { f.exchange = session.ErrReplayed }, 409, api.ProblemCodeExchangeReplayed},
+		{"code: a fault", code, func(f *fakes) { f.exchange = fault }, 500, api.ProblemCodeInternalError},
+		{"code: the provider does not answer", code, func(f *fakes) { f.exchange = cognito.ErrEndpointUnavailable }, 503, api.ProblemCodeIdpUnavailable},
+		{"authorize", url, nil, 200, ""},
+		{"authorize: no redirect URI", sends(request{method: "GET", path: "/auth/authorize-url/"}), nil, 400, api.ProblemCodeInvalidRequest},
+		{"authorize: one that is not allowed", url, func(f *fakes) { f.exchange = cognito.ErrRedirectURI }, 400, api.ProblemCodeInvalidRequest},
+		{"authorize: a fault", url, func(f *fakes) { f.exchange = fault }, 500, api.ProblemCodeInternalError},
+	}
+	return append(cases, bodyCases("code", "/auth/code-exchange/", good, false)...)
 }
 
 func without(r request, header string) request {

@@ -53,6 +53,11 @@ func (g granted) VisitSocialExchangeResponse(w http.ResponseWriter) error {
 	return api.SocialExchange200JSONResponse{GrantedJSONResponse: g.body}.VisitSocialExchangeResponse(w)
 }
 
+func (g granted) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+	g.setCookies(w)
+	return api.CodeExchange200JSONResponse{GrantedJSONResponse: g.body}.VisitCodeExchangeResponse(w)
+}
+
 func (g granted) VisitRefreshResponse(w http.ResponseWriter) error {
 	g.setCookies(w)
 	return api.Refresh200JSONResponse{GrantedJSONResponse: g.body}.VisitRefreshResponse(w)

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse"
+	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cookie"
 	"github.com/gatehouse-auth/gatehouse/impl"
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -53,6 +54,14 @@ func (f *fakes) SignIn(_ context.Context, _, _ string, c session.Client) (sessio
 
 func (f *fakes) Exchange(context.Context, string, string, session.Client) (session.Grant, error) {
 	return f.grant(), f.exchange
+}
+
+func (f *fakes) ExchangeCode(context.Context, string, cognito.Code, session.Client) (session.Grant, error) {
+	return f.grant(), f.exchange
+}
+
+func (f *fakes) AuthorizeURL(string, string) (string, error) {
+	return "https://idp.test/oauth2/authorize?client_id=x", f.exchange
 }
 
 func (f *fakes) Parse(presented []string) ([]tokens.Refresh, error) {

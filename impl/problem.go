@@ -55,6 +55,8 @@ var (
 		title: "The service is not available", detail: "The service can't reach its database. Try again later.", retryAfter: 2 * time.Second}
 	problemTokenNotValid = problem{code: api.ProblemCodeTokenNotValid, status: http.StatusUnauthorized,
 		title: "The token is not valid", detail: "Token is invalid or expired"}
+	problemNoIDP = problem{code: api.ProblemCodeIdpUnavailable, status: http.StatusServiceUnavailable,
+		title: "The service is not available", detail: "The identity provider can't be reached. Try again later.", retryAfter: 5 * time.Second}
 	problemThrottled = problem{code: api.ProblemCodeTooManyAttempts, status: http.StatusTooManyRequests,
 		title: "Too many attempts", detail: "Too many failed sign-ins. Wait before the next try.", retryAfter: time.Minute}
 )
@@ -84,22 +86,26 @@ var registry = []struct {
 		title: "The e-mail address is not verified", detail: "Email not verified."}},
 	{cognito.ErrInvalidToken, problem{code: api.ProblemCodeIdpTokenNotValid, status: http.StatusUnauthorized,
 		title: "The identity provider's token is not valid", detail: "The identity provider's tokens were refused."}},
-	{cognito.ErrKeysUnavailable, problem{code: api.ProblemCodeIdpUnavailable, status: http.StatusServiceUnavailable,
-		title: "The service is not available", detail: "The identity provider's keys can't be fetched. Try again later.", retryAfter: 5 * time.Second}},
+	{cognito.ErrCode, problem{code: api.ProblemCodeIdpCodeNotValid, status: http.StatusUnauthorized,
+		title: "The authorization code is not valid", detail: "The identity provider refused the authorization code."}},
+	{cognito.ErrKeysUnavailable, problemNoIDP},
+	{cognito.ErrEndpointUnavailable, problemNoIDP},
 	{password.ErrBusy, problem{code: api.ProblemCodeHashingBusy, status: http.StatusServiceUnavailable,
 		title: "The service is busy", detail: "Too many sign-ins at once. Try again in a moment.", retryAfter: time.Second}},
 	{repo.ErrUnavailable, problemNoStore},
 }
 
-// newPassword says what is wrong with a password that somebody wants to have.
-var newPassword = []struct {
-	err    error
-	detail string
+// fields says which field is wrong, where only the packages below can tell.
+var fields = []struct {
+	err             error
+	pointer, detail string
 }{
-	{password.ErrTooShort, "This password is too short: it needs at least 8 characters."},
-	{password.ErrTooLong, "This password is too long."},
-	{password.ErrCommon, "This password is one of the most used ones."},
-	{password.ErrPersonal, "This password is the username or the e-mail address."},
+	{cognito.ErrNoApp, "/idp", "There is no such identity provider to sign in with."},
+	{cognito.ErrRedirectURI, "/redirect_uri", "This redirect URI is not allowed."},
+	{password.ErrTooShort, "/new_password", "This password is too short: it needs at least 8 characters."},
+	{password.ErrTooLong, "/new_password", "This password is too long."},
+	{password.ErrCommon, "/new_password", "This password is one of the most used ones."},
+	{password.ErrPersonal, "/new_password", "This password is the username or the e-mail address."},
 }
 
 // signedOut says why a session is over, by session.Reason. The code is the one
@@ -154,9 +160,9 @@ func problemOf(err error) (problem, []api.FieldError) {
 			return row.problem, nil
 		}
 	}
-	for _, row := range newPassword {
+	for _, row := range fields {
 		if errors.Is(err, row.err) {
-			return problemInvalidRequest, []api.FieldError{{Pointer: "/new_password", Detail: row.detail}}
+			return problemInvalidRequest, []api.FieldError{{Pointer: row.pointer, Detail: row.detail}}
 		}
 	}
 	return problemInternal, nil
@@ -165,7 +171,7 @@ func problemOf(err error) (problem, []api.FieldError) {
 // writeProblem is the one way out for every error: of binding, of the body, of
 // a handler, of the router, and of a panic. It logs the chain once.
 func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error) {
-	p, fields := problemOf(err)
+	p, wrong := problemOf(err)
 	name := p.name
 	if name == "" {
 		name = string(p.code)
@@ -193,6 +199,6 @@ func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	w.WriteHeader(p.status)
 	_ = json.NewEncoder(w).Encode(api.Problem{ // the client may be gone: there is nobody to tell
 		Type: problemType + name, Title: p.title, Status: p.status, Detail: p.detail,
-		Code: p.code, Retryable: p.retryAfter > 0, Errors: fields,
+		Code: p.code, Retryable: p.retryAfter > 0, Errors: wrong,
 	})
 }

@@ -6,6 +6,7 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-auth/gatehouse/api"
+	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/tokens"
 )
 
@@ -25,6 +26,29 @@ func (s *server) SocialExchange(ctx context.Context, req api.SocialExchangeReque
 		return nil, fmt.Errorf("exchanging: %w", err)
 	}
 	return s.grant(g), nil
+}
+
+// CodeExchange opens a session with an identity provider's authorization code.
+func (s *server) CodeExchange(ctx context.Context, req api.CodeExchangeRequestObject) (api.CodeExchangeResponseObject, error) {
+	g, err := s.Sessions.ExchangeCode(ctx, req.Body.Idp, cognito.Code{
+		Code: req.Body.Code, Verifier: req.Body.CodeVerifier, RedirectURI: req.Body.RedirectURI, Nonce: req.Body.Nonce,
+	}, infoOf(ctx).client)
+	if err != nil {
+		return nil, fmt.Errorf("exchanging a code: %w", err)
+	}
+	return s.grant(g), nil
+}
+
+// GetAuthorizeURL says where the users of an identity provider sign in.
+func (s *server) GetAuthorizeURL(_ context.Context, req api.GetAuthorizeURLRequestObject) (api.GetAuthorizeURLResponseObject, error) {
+	url, err := s.Sessions.AuthorizeURL(req.Params.Idp, req.Params.RedirectURI)
+	if err != nil {
+		return nil, fmt.Errorf("finding where to sign in: %w", err)
+	}
+	return api.GetAuthorizeURL200JSONResponse{
+		Body:    api.AuthorizeURL{URL: url, Add: []string{"state", "nonce", "code_challenge", "code_challenge_method"}},
+		Headers: api.GetAuthorizeURL200ResponseHeaders{CacheControl: &noStore},
+	}, nil
 }
 
 // Refresh exchanges the refresh token in the cookie for a new access token and

@@ -3,6 +3,7 @@ package session
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"strings"
@@ -28,6 +29,53 @@ func (s *Service) Exchange(ctx context.Context, idToken, accessToken string, c C
 	if err != nil {
 		return Grant{}, fmt.Errorf("verifying the identity provider's tokens: %w", err)
 	}
+	return s.admit(ctx, identity, identity.IDTokenDigest, c, now)
+}
+
+// ExchangeCode is Exchange for an authorization code, which the provider of this
+// name (or the only one) is asked to redeem. A code opens one session, as a pair
+// of tokens does.
+//
+// Errors are those of Exchange, and cognito.ErrCode, cognito.ErrRedirectURI,
+// cognito.ErrNoApp and cognito.ErrEndpointUnavailable.
+func (s *Service) ExchangeCode(ctx context.Context, idp string, code cognito.Code, c Client) (Grant, error) {
+	now := s.now()
+	app, err := s.app(idp)
+	if err != nil {
+		return Grant{}, err
+	}
+	digest := sha256.Sum256([]byte("code:" + code.Code))
+	if _, err := s.Store.FindExchange(ctx, digest[:]); err == nil {
+		return s.exchangedBefore(ctx, digest[:], c, now)
+	} else if !errors.Is(err, repo.ErrNotFound) {
+		return Grant{}, fmt.Errorf("finding an exchange: %w", err)
+	}
+	identity, err := app.ExchangeCode(ctx, code)
+	if err != nil {
+		return Grant{}, fmt.Errorf("exchanging an authorization code: %w", err)
+	}
+	return s.admit(ctx, identity, digest, c, now)
+}
+
+// AuthorizeURL is where the users of a provider sign in; see
+// cognito.Verifier.AuthorizeURL.
+func (s *Service) AuthorizeURL(idp, redirectURI string) (string, error) {
+	app, err := s.app(idp)
+	if err != nil {
+		return "", err
+	}
+	return app.AuthorizeURL(redirectURI)
+}
+
+func (s *Service) app(idp string) (*cognito.Verifier, error) {
+	if s.IdentityProviders == nil {
+		return nil, cognito.ErrNoApp
+	}
+	return s.IdentityProviders.App(idp)
+}
+
+// admit opens a session for a verified identity, once for what was presented.
+func (s *Service) admit(ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, c Client, now time.Time) (Grant, error) {
 	user, err := s.userOf(ctx, identity, c, now)
 	if err != nil {
 		return Grant{}, err
@@ -38,7 +86,7 @@ func (s *Service) Exchange(ctx context.Context, idToken, accessToken string, c C
 	}
 	begun := s.newSession(user.ID, identity.Provider, c, now)
 	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
-	x := &repo.Exchange{Digest: identity.IDTokenDigest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
+	x := &repo.Exchange{Digest: digest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
 	grant, err := s.start(ctx, user, begun, x, c, now)
 	switch {
 	case errors.Is(err, repo.ErrConflict):

@@ -43,9 +43,11 @@ type Passwords interface {
 	VerifyNone(ctx context.Context, plain string) error
 }
 
-// IdentityProviders verifies what identity providers issued.
+// IdentityProviders verifies what identity providers issued, and finds those that
+// sign users in here.
 type IdentityProviders interface {
 	VerifyPair(ctx context.Context, idToken, accessToken string) (cognito.Identity, error)
+	App(name string) (*cognito.Verifier, error)
 }
 
 // Claims computes the custom claims of a user's access token.

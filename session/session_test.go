@@ -68,12 +68,15 @@ func newBench(t *testing.T, change func(*session.Config)) *bench {
 	t.Cleanup(b.pool.Close)
 	verifier, err := cognito.New(cognito.Config{
 		Name: "cognito", Issuer: b.pool.Issuer, JWKSURL: b.pool.JWKSURL, ClientIDs: []string{cognitotest.ClientID}, Now: b.time,
+		App: &cognito.App{HostedUI: b.pool.HostedUI, ClientID: cognitotest.ClientID, RedirectURIs: []string{cognitotest.RedirectURI}},
 	})
+	must(t, err)
+	idps, err := cognito.NewSet(verifier)
 	must(t, err)
 	custom, err := claims.New(claims.Config{Rules: []claims.Rule{{Name: "plan", Attribute: "attributes.plan"}}})
 	must(t, err)
 	c := session.Config{
-		Store: b.store, Tokens: b.tokens, Passwords: b.hasher, IdentityProviders: verifier, Claims: custom,
+		Store: b.store, Tokens: b.tokens, Passwords: b.hasher, IdentityProviders: idps, Claims: custom,
 		Policy:          session.Policy{Grace: 30 * time.Second, LateRetries: 1, RefreshLifetime: 24 * time.Hour},
 		SessionLifetime: 720 * time.Hour, Now: b.time,
 		Limits: session.Limits{Window: 15 * time.Minute, PerAccountAndNetwork: 3, PerNetwork: 6, PerAccount: 5},
@@ -640,6 +643,51 @@ func TestExchangeRefused(t *testing.T) {
 	without := newBench(t, func(c *session.Config) { c.IdentityProviders = nil })
 	if _, err := without.Exchange(t.Context(), id, access, home); !errors.Is(err, cognito.ErrInvalidToken) {
 		t.Errorf("without any identity provider: %v", err)
+	}
+}
+
+func TestExchangeCode(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	code := b.pool.Authorize("111", b.time(), cognitotest.Claims{"nonce": "n"})
+	g, err := b.ExchangeCode(t.Context(), "", code, home)
+	must(t, err)
+	if g.User.Email != "111@example.test" {
+		t.Errorf("the user is %+v", g.User)
+	}
+	if again, err := b.ExchangeCode(t.Context(), "cognito", code, home); err != nil || again.SessionID != g.SessionID || again.RefreshToken != g.RefreshToken {
+		t.Errorf("the same client's retry, though the pool has taken the code: %v", err)
+	}
+	if _, err := b.ExchangeCode(t.Context(), "", code, session.Client{IP: "198.51.100.1"}); !errors.Is(err, session.ErrReplayed) {
+		t.Errorf("somebody else's retry: %v", err)
+	}
+	for name, tc := range map[string]struct {
+		change func(c *cognito.Code)
+		want   error
+	}{
+		"another verifier":     {func(c *cognito.Code) { c.Verifier += "x" }, cognito.ErrCode},
+		"another code":         {func(c *cognito.Code) { c.Code = "x" }, cognito.ErrCode},
+		"another nonce":        {func(c *cognito.Code) { c.Nonce = "x" }, cognito.ErrNonce},
+		"another redirect URI": {func(c *cognito.Code) { c.RedirectURI = "https://evil.test/" }, cognito.ErrRedirectURI},
+	} {
+		other := b.pool.Authorize("222", b.time(), cognitotest.Claims{"nonce": "n"})
+		tc.change(&other)
+		if _, err := b.ExchangeCode(t.Context(), "", other, home); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", name, err, tc.want)
+		}
+	}
+	if _, err := b.ExchangeCode(t.Context(), "google", code, home); !errors.Is(err, cognito.ErrNoApp) {
+		t.Errorf("another provider: %v", err)
+	}
+	if url, err := b.AuthorizeURL("", cognitotest.RedirectURI); err != nil || !strings.HasPrefix(url, b.pool.HostedUI+"/oauth2/authorize?client_id=") {
+		t.Errorf("where to sign in: %q, %v", url, err)
+	}
+	without := newBench(t, func(c *session.Config) { c.IdentityProviders = nil })
+	if _, err := without.AuthorizeURL("", cognitotest.RedirectURI); !errors.Is(err, cognito.ErrNoApp) {
+		t.Errorf("without any provider: %v", err)
+	}
+	if _, err := without.ExchangeCode(t.Context(), "", code, home); !errors.Is(err, cognito.ErrNoApp) {
+		t.Errorf("without any provider: %v", err)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
 	"strings"
 	"time"
 
@@ -115,7 +116,12 @@ func identityProviders(c config.Config, logger *slog.Logger) ([]*cognito.Verifie
 		if p.UnverifiedEmail == "accept" {
 			policy = cognito.AcceptUnverified
 		}
+		app, err := identityProviderApp(p)
+		if err != nil {
+			return nil, nil, err
+		}
 		v, err := cognito.New(cognito.Config{
+			App:  app,
 			Name: p.Name, Region: p.Region, UserPool: p.UserPool, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
 			ClientIDs: p.ClientIDs, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 		})
@@ -126,6 +132,22 @@ func identityProviders(c config.Config, logger *slog.Logger) ([]*cognito.Verifie
 	}
 	set, err := cognito.NewSet(verifiers...)
 	return verifiers, set, err
+}
+
+// identityProviderApp returns nil where the provider has no hosted UI.
+func identityProviderApp(p config.IDP) (*cognito.App, error) {
+	if p.HostedUI == "" {
+		return nil, nil //nolint:nilnil // none is not an error
+	}
+	app := &cognito.App{HostedUI: p.HostedUI, ClientID: p.ClientIDs[0], RedirectURIs: p.RedirectURIs}
+	if p.ClientSecretFile != "" {
+		secret, err := os.ReadFile(p.ClientSecretFile)
+		if err != nil {
+			return nil, fmt.Errorf("identity provider %q: the client secret: %w", p.Name, err)
+		}
+		app.ClientSecret = strings.TrimRight(string(secret), "\r\n")
+	}
+	return app, nil
 }
 
 func newSessions(c config.Config, store repo.Repository, svc *service, logger *slog.Logger) (*session.Service, error) {

@@ -44,21 +44,25 @@ const ClientID = "abcdefg"
 type Pool struct {
 	// Issuer and JWKSURL are what the verifier's configuration takes.
 	Issuer, JWKSURL string
+	// HostedUI has the authorization and the token endpoint below it.
+	HostedUI string
 
 	server *httptest.Server
 	mu     sync.Mutex
 	mode   Mode
 	keys   map[string]*rsa.PrivateKey
 	extra  []json.RawMessage
+	codes  map[string]issuedCode
 	fetch  int
 }
 
 // New starts a pool with one key, "kid-1". Close ends it.
 func New() *Pool {
-	p := &Pool{keys: map[string]*rsa.PrivateKey{"kid-1": NewKey()}}
+	p := &Pool{keys: map[string]*rsa.PrivateKey{"kid-1": NewKey()}, codes: map[string]issuedCode{}}
 	p.server = httptest.NewServer(http.HandlerFunc(p.serve))
 	p.Issuer = p.server.URL + "/pool"
 	p.JWKSURL = p.Issuer + "/.well-known/jwks.json"
+	p.HostedUI = p.server.URL
 	return p
 }
 
@@ -117,6 +121,10 @@ func (p *Pool) serve(w http.ResponseWriter, r *http.Request) {
 	}
 	body := p.set()
 	p.mu.Unlock()
+	if mode == Good && r.URL.Path == "/oauth2/token" {
+		p.token(w, r)
+		return
+	}
 	w.Header().Set("Content-Type", "application/json")
 	switch mode {
 	case Good:

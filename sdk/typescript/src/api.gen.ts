@@ -53,6 +53,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/authorize-url/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Where to sign in at the identity provider
+         * @description The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
+         *     not depend on the one sign-in. The app adds the parameters that `add` names: `state` and
+         *     `nonce` (random, kept until the user is back), and `code_challenge` with
+         *     `code_challenge_method=S256` (RFC 7636 §4.2), and goes there.
+         */
+        get: operations["getAuthorizeURL"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/code-exchange/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Exchange an authorization code for a session
+         * @description Takes the authorization code that the identity provider gave the app, exchanges it at the
+         *     provider's token endpoint with the PKCE verifier (RFC 7636 §4.5), verifies what comes, and
+         *     opens a session. No token of the provider reaches the browser.
+         *
+         *     A code opens one session. The same code again gets the same session for a retry from the same
+         *     client shortly afterwards.
+         */
+        post: operations["codeExchange"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/auth/refresh/": {
         parameters: {
             query?: never;
@@ -324,6 +372,24 @@ export interface components {
             /** @description Accepted for compatibility. */
             token_type?: string;
         };
+        AuthorizeURL: {
+            /** Format: uri */
+            url: string;
+            /** @description The parameters that the app must add. */
+            add: string[];
+        };
+        AuthorizationCode: {
+            /** @description As the provider gave it. */
+            code: string;
+            /** @description What the challenge was made from (RFC 7636 §4.1). */
+            code_verifier: string;
+            /** @description As in the authorization request. */
+            redirect_uri: string;
+            /** @description As in the authorization request; the ID token must have it then. */
+            nonce?: string;
+            /** @description The name of the provider in the configuration; may be left out where there is one. */
+            idp?: string;
+        };
         CSRF: {
             /**
              * @description As the last answer of sign-in, exchange or refresh gave it.
@@ -486,7 +552,7 @@ export interface components {
          * @description What a program branches on. Never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable";
+        ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_code_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable";
         FieldError: {
             /** @description Where in the body, as a JSON pointer (RFC 6901); a header by its name. */
             pointer: string;
@@ -685,8 +751,9 @@ export interface components {
             };
         };
         /**
-         * @description One of the identity provider's tokens is not valid, or the two do not belong together:
-         *     `idp_token_not_valid`. Which check failed is in the server's log.
+         * @description `idp_token_not_valid`: one of the identity provider's tokens is not valid, or the two do not
+         *     belong together. `idp_code_not_valid`: the provider refused the authorization code, or the
+         *     verifier that came with it. Which check failed is in the server's log.
          */
         IDPTokenNotValid: {
             headers: {
@@ -900,7 +967,8 @@ export interface components {
         /**
          * @description The service can't do it now; nothing was decided and the cookies stay.
          *     `store_unavailable`: the database can't be reached. `hashing_busy`: too many sign-ins at
-         *     once. `idp_unavailable`: the identity provider's keys can't be fetched.
+         *     once. `idp_unavailable`: the identity provider's keys can't be fetched, or its token endpoint
+         *     does not answer.
          */
         Unavailable: {
             headers: {
@@ -998,6 +1066,85 @@ export interface operations {
                  *     }
                  */
                 "application/json": components["schemas"]["IDPTokens"];
+            };
+        };
+        responses: {
+            200: components["responses"]["Granted"];
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["IDPTokenNotValid"];
+            403: components["responses"]["ExchangeForbidden"];
+            409: components["responses"]["ExchangeReplayed"];
+            410: components["responses"]["IDPTokenExpired"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getAuthorizeURL: {
+        parameters: {
+            query: {
+                /**
+                 * @description The name of the provider in the configuration; may be left out where there is one.
+                 * @example cognito
+                 */
+                idp?: string;
+                /**
+                 * @description Where the user comes back to, exactly as the configuration lists it.
+                 * @example https://app.example.com/callback
+                 */
+                redirect_uri: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The URL. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "X-Request-ID": components["headers"]["RequestID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /**
+                     * @example {
+                     *       "url": "https://example.auth.us-west-2.amazoncognito.com/oauth2/authorize?client_id=abcdefg&redirect_uri=https%3A%2F%2Fapp.example.com%2Fcallback&response_type=code&scope=openid+email+profile",
+                     *       "add": [
+                     *         "state",
+                     *         "nonce",
+                     *         "code_challenge",
+                     *         "code_challenge_method"
+                     *       ]
+                     *     }
+                     */
+                    "application/json": components["schemas"]["AuthorizeURL"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            500: components["responses"]["InternalError"];
+        };
+    };
+    codeExchange: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "code": "4f1c2e0a-0000-4000-8000-000000000001",
+                 *       "code_verifier": "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk",
+                 *       "redirect_uri": "https://app.example.com/callback",
+                 *       "nonce": "n-0S6_WzA2Mj"
+                 *     }
+                 */
+                "application/json": components["schemas"]["AuthorizationCode"];
             };
         };
         responses: {
