@@ -19,7 +19,8 @@ import (
 )
 
 // What a foreign encoding may cost. Beyond it nothing matches: whoever can write
-// an encoding into the store must not be able to stop the service with it.
+// an encoding into the store must not be able to stop the service with it. What
+// Hash makes is always read, however much it costs.
 const (
 	maxIterations = 5_000_000 // of PBKDF2; Django 5.2 writes 1,000,000
 	maxMemory     = 128 << 10 // of argon2 and scrypt, in KiB; Django writes 100 MiB and 16 MiB
@@ -29,16 +30,16 @@ const (
 // scheme is one parsed encoding.
 type scheme interface {
 	matches(password string) bool
-	// heavy reports whether a verification costs about as much as one of ours, or more.
-	heavy(ours argon) bool
 }
 
-// parse reads an encoding, and returns false for one that nothing matches.
-func parse(encoded string) (scheme, bool) {
+// parse reads an encoding, and returns false for one that nothing matches. Like
+// Django, it takes each in the one spelling that Django writes. ours is the cost
+// of Hash.
+func parse(encoded string, ours argon) (scheme, bool) {
 	name, rest, _ := strings.Cut(encoded, "$")
 	switch name {
 	case "argon2":
-		return parseArgon(rest)
+		return parseArgon(rest, ours)
 	case "pbkdf2_sha256":
 		return parsePBKDF2(rest, sha256.Size, pbkdf2Key(sha256.New))
 	case "pbkdf2_sha1":
@@ -71,7 +72,7 @@ func (a argon) encode() string {
 	return fmt.Sprintf("argon2$%s$v=19$m=%d,t=%d,p=%d$%s$%s", a.variant, a.memory, a.time, a.threads, b64(a.salt), b64(a.key))
 }
 
-func parseArgon(rest string) (scheme, bool) {
+func parseArgon(rest string, ours argon) (scheme, bool) {
 	parts := strings.Split(rest, "$")
 	if len(parts) != 5 || parts[1] != "v=19" {
 		return nil, false
@@ -84,7 +85,7 @@ func parseArgon(rest string) (scheme, bool) {
 	if len(costs) != 3 {
 		return nil, false
 	}
-	memory, ok1 := number(costs[0], "m=", maxMemory)
+	memory, ok1 := number(costs[0], "m=", max(maxMemory, int(ours.memory)))
 	time, ok2 := number(costs[1], "t=", 100)
 	threads, ok3 := number(costs[2], "p=", 16)
 	var ok4, ok5 bool
@@ -92,15 +93,12 @@ func parseArgon(rest string) (scheme, bool) {
 	a.key, ok5 = decode(parts[4], base64.RawStdEncoding, 4)
 	a.memory, a.time, a.threads = uint32(memory), uint32(time), uint8(threads)
 	// The product bounds the time; Django's is 200 MiB of memory written.
-	return a, ok1 && ok2 && ok3 && ok4 && ok5 && memory >= 8*threads && memory*time <= 16*maxMemory
+	most := max(16*maxMemory, int(ours.memory)*int(ours.time))
+	return a, ok1 && ok2 && ok3 && ok4 && ok5 && memory >= 8*threads && memory*time <= most
 }
 
 func (a argon) matches(password string) bool {
 	return subtle.ConstantTimeCompare(a.derive(password, uint32(len(a.key))), a.key) == 1
-}
-
-func (a argon) heavy(ours argon) bool {
-	return uint64(a.memory)*uint64(a.time) >= uint64(ours.memory)*uint64(ours.time)
 }
 
 // argon2dKey is the variant that golang.org/x/crypto keeps to itself.
@@ -128,7 +126,7 @@ func parsePBKDF2(rest string, size int, derive func(string, []byte, int) ([]byte
 	}
 	iterations, ok := number(parts[0], "", maxIterations)
 	key, ok2 := decode(parts[2], base64.StdEncoding, size)
-	return iterated{derive: derive, iterations: iterations, salt: []byte(parts[1]), key: key}, ok && ok2 && len(key) == size
+	return iterated{derive: derive, iterations: iterations, salt: []byte(parts[1]), key: key}, ok && ok2 && parts[1] != "" && len(key) == size
 }
 
 func (p iterated) matches(password string) bool {
@@ -136,21 +134,22 @@ func (p iterated) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(key, p.key) == 1
 }
 
-// heavy: some 135 ns for each iteration against 450 ns for each KiB of ours.
-func (p iterated) heavy(ours argon) bool {
-	return uint64(p.iterations) >= 4*uint64(ours.memory)*uint64(ours.time)
-}
-
 // blowfish is bcrypt$hash, or bcrypt_sha256$hash with a digest before it.
 type blowfish struct {
 	hash   []byte
-	cost   int
 	digest bool
 }
 
+// parseBcrypt looks at the frame itself: package bcrypt passes over what stands
+// behind the hash, unknown versions and odd separators.
 func parseBcrypt(rest string, digest bool) (scheme, bool) {
 	cost, err := bcrypt.Cost([]byte(rest))
-	return blowfish{hash: []byte(rest), cost: cost, digest: digest}, err == nil && cost <= maxBcryptCost
+	if err != nil || cost > maxBcryptCost || len(rest) != 60 {
+		return nil, false
+	}
+	version := rest[:4]
+	known := version == "$2a$" || version == "$2b$" || version == "$2y$"
+	return blowfish{hash: []byte(rest), digest: digest}, known && rest[4:7] == fmt.Sprintf("%02d$", cost)
 }
 
 func (b blowfish) matches(password string) bool {
@@ -158,10 +157,11 @@ func (b blowfish) matches(password string) bool {
 		sum := sha256.Sum256([]byte(password))
 		password = hex.EncodeToString(sum[:])
 	}
+	if strings.Contains(password, "\x00") {
+		return false // bcrypt repeats its key with a NUL between, so "a\x00a" would do for "a"
+	}
 	return bcrypt.CompareHashAndPassword(b.hash, []byte(password[:min(len(password), 72)])) == nil // bcrypt reads no more
 }
-
-func (b blowfish) heavy(argon) bool { return b.cost >= 10 }
 
 // memoryHard is scrypt$n$salt$r$p$key.
 type memoryHard struct {
@@ -187,10 +187,6 @@ func (m memoryHard) matches(password string) bool {
 	return err == nil && subtle.ConstantTimeCompare(key, m.key) == 1
 }
 
-func (m memoryHard) heavy(ours argon) bool {
-	return uint64(m.n*m.r*m.p)/8 >= uint64(ours.memory)*uint64(ours.time)
-}
-
 // digest is md5$salt$hex or sha1$salt$hex, with a salt that may be empty.
 type digest struct {
 	hash hash.Hash
@@ -209,17 +205,15 @@ func (d digest) matches(password string) bool {
 	return subtle.ConstantTimeCompare(d.hash.Sum(nil), d.sum) == 1
 }
 
-func (d digest) heavy(argon) bool { return false }
-
-// number reads a positive decimal number behind a prefix.
+// number reads a positive decimal number behind a prefix, without sign or leading zeros.
 func number(s, prefix string, most int) (int, bool) {
 	digits, ok := strings.CutPrefix(s, prefix)
 	n, err := strconv.Atoi(digits)
-	return n, ok && err == nil && n >= 1 && n <= most
+	return n, ok && err == nil && n >= 1 && n <= most && strconv.Itoa(n) == digits
 }
 
 // decode reads base64 of at least so many bytes, and at most 128.
 func decode(s string, encoding *base64.Encoding, least int) ([]byte, bool) {
-	raw, err := encoding.Strict().DecodeString(s)
-	return raw, err == nil && len(raw) >= least && len(raw) <= 128
+	raw, err := encoding.Strict().DecodeString(s) // which passes over line ends
+	return raw, err == nil && !strings.ContainsAny(s, "\r\n") && len(raw) >= least && len(raw) <= 128
 }

@@ -90,24 +90,27 @@ func (h *Hasher) Hash(ctx context.Context, password string) (string, error) {
 
 // Verify checks a password against its encoding. An encoding that nothing
 // matches (unusable, empty, unknown, malformed, or so expensive that it would
-// stop the service) is no error, and costs as much as one that is there. The
-// only error is ErrBusy.
+// stop the service) is no error, and costs as much as one that Hash made; a
+// foreign one costs that much in addition to its own. The only error is ErrBusy.
 func (h *Hasher) Verify(ctx context.Context, encoded, password string) (Result, error) {
 	release, err := h.acquire(ctx)
 	if err != nil {
 		return Result{}, err
 	}
 	defer release()
-	s, ok := parse(encoded)
+	s, ok := parse(encoded, h.cost)
 	if !ok || len(password) > MaxLength {
 		h.work(password)
 		return Result{}, nil
 	}
-	match := s.matches(password)
-	if !match && !s.heavy(h.cost) {
-		h.work(password) // else an old account would answer faster than none
+	match, current := s.matches(password), h.isCurrent(s)
+	if !current {
+		// Else an old account would answer faster than none. Also after a match: the
+		// caller may refuse it, of a disabled user say, and the time would tell that
+		// the password was right.
+		h.work(password)
 	}
-	return Result{Match: match, NeedsUpgrade: match && !h.isCurrent(s)}, nil
+	return Result{Match: match, NeedsUpgrade: match && !current}, nil
 }
 
 // VerifyNone does the work of a verification that fails, for a user who is not
