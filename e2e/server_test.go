@@ -18,13 +18,24 @@ import (
 	"time"
 )
 
-// binary is the program under test, built once for all tests of the package.
-var binary = sync.OnceValues(func() (string, error) {
+// binaryDir holds the program under test, and goes with the tests.
+var binaryDir string
+
+func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "gatehouse-e2e-")
 	if err != nil {
-		return "", err
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
 	}
-	path := filepath.Join(dir, "gatehouse")
+	binaryDir = dir
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
+
+// binary is the program under test, built once for all tests of the package.
+var binary = sync.OnceValues(func() (string, error) {
+	path := filepath.Join(binaryDir, "gatehouse")
 	args := []string{"build", "-o", path}
 	if dir := os.Getenv("GATEHOUSE_COVERDIR"); dir != "" { // the program's coverage counts too
 		args = append(args, "-cover", "-coverpkg=github.com/gatehouse-auth/gatehouse/...")
