@@ -134,6 +134,8 @@ func classify(err error) error {
 	switch {
 	case failed.Code == "23505": // unique_violation
 		return fmt.Errorf("%w: %s", repo.ErrConflict, failed.Constraint)
+	case failed.Code == "22021": // character_not_in_repertoire: NUL, or no UTF-8
+		return fmt.Errorf("%w: %w", repo.ErrText, err)
 	case failed.Code == "40001", failed.Code == "40P01", // serialization_failure, deadlock_detected
 		failed.Code == "25006", // read_only_sql_transaction: a standby, in a fail-over
 		failed.Code == "55P03", // lock_not_available

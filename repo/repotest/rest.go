@@ -239,8 +239,8 @@ func testAuditEvents(t *testing.T, r repo.Repository) {
 	}
 }
 
-// testText stores what people have for names. NUL, which Postgres can't hold, is
-// the callers' to refuse: the store must not take it for being unreachable.
+// testText stores what people have for names, and refuses alike on every engine
+// what PostgreSQL can't hold.
 func testText(t *testing.T, r repo.Repository) {
 	for _, name := range []string{"weiß", "ä", "a\u0308", "名前", "😀", "a'b\"c\\d%e_f;--", "line\nbreak", "\u202e"} {
 		must(t, r.CreateUser(t.Context(), repo.User{ID: newID(), Username: name, DateJoined: at, UpdatedAt: at}))
@@ -248,8 +248,25 @@ func testText(t *testing.T, r repo.Repository) {
 			t.Errorf("%q comes back as %q, %v", name, got.Username, err)
 		}
 	}
-	_, err := r.FindUserByUsername(t.Context(), "a\x00b")
-	if err == nil || errors.Is(err, repo.ErrUnavailable) {
-		t.Errorf("NUL: %v", err)
+	u := aUser(t, r)
+	for _, bad := range []string{"a\x00b", "a\xffb", "\xed\xa0\x80"} {
+		if _, err := r.FindUserByUsername(t.Context(), bad); !errors.Is(err, repo.ErrNotFound) {
+			t.Errorf("finding %q: %v", bad, err)
+		}
+		s := newSession(u.ID)
+		s.UserAgent = bad
+		for what, err := range map[string]error{
+			"a user":    r.CreateUser(t.Context(), repo.User{ID: newID(), Username: bad, DateJoined: at, UpdatedAt: at}),
+			"a session": r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)),
+			"an event":  r.RecordEvent(t.Context(), event(bad, u.ID)),
+			"a key":     second(r.AddAttempts(t.Context(), []string{"a", bad}, at, at)),
+		} {
+			if !errors.Is(err, repo.ErrText) {
+				t.Errorf("%s with %q: %v", what, bad, err)
+			}
+		}
+	}
+	if got := events(t, r, u.ID); len(got) != 0 {
+		t.Errorf("what was refused is recorded: %q", got)
 	}
 }

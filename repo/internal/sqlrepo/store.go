@@ -7,8 +7,11 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-auth/gatehouse/migrations"
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -76,7 +79,8 @@ func (s *Store) fail(ctx context.Context, doing string, err error) error {
 		return nil
 	case errors.Is(err, sql.ErrNoRows):
 		err = repo.ErrNotFound
-	case errors.Is(err, repo.ErrNotFound), errors.Is(err, repo.ErrStale), errors.Is(err, repo.ErrConflict):
+	case errors.Is(err, repo.ErrNotFound), errors.Is(err, repo.ErrStale), errors.Is(err, repo.ErrConflict),
+		errors.Is(err, repo.ErrText):
 	case ctx.Err() != nil:
 		// The drivers have errors of their own for a context that is done.
 		err = fmt.Errorf("%w: %w", repo.ErrUnavailable, ctx.Err())
@@ -119,6 +123,9 @@ func (s *Store) prepared(ctx context.Context, pool *sqlx.DB, text string, f func
 
 // get reads one row for a reader.
 func (s *Store) get(ctx context.Context, into any, text string, args ...any) error {
+	if !storable(args...) {
+		return sql.ErrNoRows // what can't be stored is not there
+	}
 	return s.prepared(ctx, s.Read, text, func(st *sqlx.Stmt) error { return st.GetContext(ctx, into, args...) })
 }
 
@@ -129,6 +136,9 @@ func (s *Store) list(ctx context.Context, into any, text string, args ...any) er
 
 // change runs one statement that writes, and returns how many rows it wrote.
 func (s *Store) change(ctx context.Context, text string, args ...any) (n int64, err error) {
+	if !storable(args...) {
+		return 0, repo.ErrText
+	}
 	err = s.prepared(ctx, s.Write, text, func(st *sqlx.Stmt) error {
 		result, err := st.ExecContext(ctx, args...)
 		if err != nil {
@@ -155,11 +165,23 @@ func (s *Store) inTx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
 
 // changeIn runs a statement in a transaction, and returns how many rows it wrote.
 func changeIn(ctx context.Context, tx *sqlx.Tx, text string, args ...any) (int64, error) {
+	if !storable(args...) {
+		return 0, repo.ErrText
+	}
 	result, err := tx.ExecContext(ctx, text, args...)
 	if err != nil {
 		return 0, err
 	}
 	return result.RowsAffected()
+}
+
+// storable reports whether every text among the values is UTF-8 without NUL.
+// SQLite would keep others; but what is refused must not depend on the engine.
+func storable[T any](values ...T) bool {
+	return !slices.ContainsFunc(values, func(value T) bool {
+		text, ok := any(value).(string)
+		return ok && (strings.IndexByte(text, 0) >= 0 || !utf8.ValidString(text))
+	})
 }
 
 // micro is a time as the store keeps it: UTC, cut to microseconds.

@@ -104,6 +104,9 @@ func once(keys []string) []string { return slices.Compact(slices.Sorted(slices.V
 
 // AddAttempts counts one attempt on each key.
 func (s *Store) AddAttempts(ctx context.Context, keys []string, now, windowStart time.Time) ([]int, error) {
+	if !storable(keys...) {
+		return nil, s.fail(ctx, "counting attempts", repo.ErrText)
+	}
 	var rows []attemptRow
 	var err error
 	if s.postgres() {
