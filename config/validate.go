@@ -151,8 +151,8 @@ func (k *checker) idps(c Config) {
 
 func (k *checker) limits(c Config) {
 	p, t, s, d := c.Passwords, c.Throttle, c.Server, c.Database
-	k.demand(p.Time >= 1 && p.Threads >= 1 && p.Memory >= 8*uint32(p.Threads) && p.Memory <= 1<<20,
-		"passwords: memory (KiB) must be at least 8 for each thread and at most 1048576, time and threads at least 1")
+	k.demand(p.Time >= 1 && p.Time <= 100 && p.Threads >= 1 && p.Threads <= 16 && p.Memory >= 8*uint32(p.Threads) && p.Memory <= 1<<20,
+		"passwords: memory (KiB) must be 8 for each thread to 1048576, time 1 to 100, threads 1 to 16")
 	k.demand(p.MaxConcurrent >= 0 && p.MaxQueue >= 0, "passwords: max_concurrent and max_queue can't be negative")
 	k.demand(t.Window >= time.Second && t.PerAccountAndNetwork >= 1 && t.PerNetwork >= 1 && t.PerAccount >= 1,
 		"throttle: the window must be at least 1s and every limit at least 1")

@@ -32,7 +32,10 @@ func startCognito(t *testing.T) cognitoLocal {
 
 func (c cognitoLocal) addClient(t *testing.T) string {
 	t.Helper()
-	answer := c.call(t, "CreateUserPoolClient", map[string]any{"UserPoolId": c.pool, "ClientName": "app"})
+	answer := c.call(t, "CreateUserPoolClient", map[string]any{
+		"UserPoolId": c.pool, "ClientName": "app", "CallbackURLs": []string{callback}, "AllowedOAuthFlows": []string{"code"},
+		"AllowedOAuthFlowsUserPoolClient": true, "AllowedOAuthScopes": []string{"openid", "email", "profile"},
+	})
 	return answer["UserPoolClient"].(map[string]any)["ClientId"].(string)
 }
 
