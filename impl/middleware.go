@@ -57,7 +57,7 @@ func (s *server) log(next http.Handler) http.Handler {
 		s.Observe(strings.TrimSuffix(strings.TrimSuffix(r.Pattern, "{$}"), "/"), status.status, took)
 		s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
 			slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", status.status),
-			slog.Duration("took", took), slog.String("ip", infoOf(r.Context()).client.IP))
+			slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", infoOf(r.Context()).client.IP))
 	})
 }
 
