@@ -1,7 +1,9 @@
 -- +goose Up
+-- What is indexed is sorted by its bytes: an index that is sorted as a language
+-- does breaks when the library that knows the language changes.
 CREATE TABLE users (
-    id             text PRIMARY KEY,
-    username       text NOT NULL UNIQUE,
+    id             text COLLATE "C" PRIMARY KEY,
+    username       text COLLATE "C" NOT NULL UNIQUE,
     email          text NOT NULL,
     email_verified boolean NOT NULL,
     first_name     text NOT NULL,
@@ -17,9 +19,9 @@ CREATE TABLE users (
 );
 
 CREATE TABLE identities (
-    issuer       text NOT NULL,
-    subject      text NOT NULL,
-    user_id      text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    issuer       text COLLATE "C" NOT NULL,
+    subject      text COLLATE "C" NOT NULL,
+    user_id      text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     provider     text NOT NULL,
     created_at   timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
@@ -31,8 +33,8 @@ CREATE INDEX identities_user_id ON identities (user_id);
 -- late_retries and forgiven_at. None of them is in an index, and a page keeps room
 -- for new versions of its rows, so that Postgres updates them in place (HOT).
 CREATE TABLE sessions (
-    id              text PRIMARY KEY,
-    user_id         text NOT NULL REFERENCES users (id) ON DELETE CASCADE,
+    id              text COLLATE "C" PRIMARY KEY,
+    user_id         text COLLATE "C" NOT NULL REFERENCES users (id) ON DELETE CASCADE,
     generation      bigint NOT NULL,
     created_at      timestamptz NOT NULL,
     rotated_at      timestamptz NOT NULL,
@@ -51,7 +53,7 @@ CREATE TABLE sessions (
 CREATE INDEX sessions_user_id ON sessions (user_id);
 
 CREATE TABLE signing_keys (
-    kid            text PRIMARY KEY,
+    kid            text COLLATE "C" PRIMARY KEY,
     alg            text NOT NULL,
     state          text NOT NULL,
     sealed_private bytea NOT NULL,
@@ -70,10 +72,10 @@ CREATE TABLE exchanges (
 CREATE INDEX exchanges_expires_at ON exchanges (expires_at);
 
 CREATE TABLE audit_events (
-    id         text PRIMARY KEY,
+    id         text COLLATE "C" PRIMARY KEY,
     at         timestamptz NOT NULL,
     event      text NOT NULL,
-    user_id    text NOT NULL,
+    user_id    text COLLATE "C" NOT NULL,
     session_id text NOT NULL,
     ip         text NOT NULL,
     user_agent text NOT NULL,
@@ -82,7 +84,7 @@ CREATE TABLE audit_events (
 CREATE INDEX audit_events_user_id ON audit_events (user_id, id);
 
 CREATE TABLE throttle (
-    key          text PRIMARY KEY,
+    key          text COLLATE "C" PRIMARY KEY,
     window_start timestamptz NOT NULL,
     count        integer NOT NULL
 );

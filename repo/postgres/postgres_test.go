@@ -158,6 +158,31 @@ func TestRotationIsUpdatedInPlace(t *testing.T) {
 	}
 }
 
+// TestTextIsIndexedByBytes demands that no index on text depends on the language
+// of the database, or on the version of the library that sorts it.
+func TestTextIsIndexedByBytes(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	var indexed []struct {
+		Name      string `db:"name"`
+		Collation string `db:"collation"`
+	}
+	if err := s.Read.Select(&indexed, `SELECT DISTINCT i.indrelid::regclass || '.' || a.attname AS name, c.collname AS collation
+		FROM pg_index i JOIN pg_class t ON t.oid = i.indrelid AND t.relnamespace = 'public'::regnamespace
+		JOIN pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+		JOIN pg_collation c ON c.oid = a.attcollation`); err != nil {
+		t.Fatal(err)
+	}
+	if len(indexed) < 10 {
+		t.Errorf("only %d texts are indexed", len(indexed))
+	}
+	for _, column := range indexed {
+		if column.Collation != "C" {
+			t.Errorf("%s is sorted by %s", column.Name, column.Collation)
+		}
+	}
+}
+
 // TestStalePlan changes a column's type under a statement that is prepared.
 func TestStalePlan(t *testing.T) {
 	t.Parallel()

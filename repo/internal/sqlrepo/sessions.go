@@ -11,7 +11,8 @@ import (
 
 const (
 	// startSession on Postgres is one round trip. The update of the user comes first: it locks the row, so that a user
-	// who is being disabled, or whose password is being changed, gets no session behind the change's back.
+	// who is being disabled or deleted gets no session behind the change's back. That the password is still the one that
+	// was proved, nothing here looks at.
 	startPostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active RETURNING id),
 		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
 		s AS (INSERT INTO sessions (` + sessionColumns + `)

@@ -28,9 +28,10 @@ const (
 	sweepThrottleSQLite = `DELETE FROM throttle WHERE key IN (SELECT key FROM throttle WHERE window_start < $1
 		ORDER BY window_start LIMIT $2)`
 
-	// The keys are locked in their order, so that two callers with keys in common can't block each other.
+	// The keys are locked in the order of their column, here and where they are taken back, so that two callers with keys
+	// in common can't block each other.
 	addAttemptsPostgres = `INSERT INTO throttle (key, window_start, count)
-		SELECT k, $2, 1 FROM unnest($1::text[]) AS k ORDER BY k
+		SELECT k, $2, 1 FROM unnest($1::text[]) AS k ORDER BY k COLLATE "C"
 		ON CONFLICT (key) DO UPDATE SET
 			count = CASE WHEN throttle.window_start < $3 THEN 1 ELSE throttle.count + 1 END,
 			window_start = CASE WHEN throttle.window_start < $3 THEN $2 ELSE throttle.window_start END
