@@ -61,6 +61,9 @@ type Identities interface {
 	// already (two first sign-ins at once), it changes nothing and returns the user that has it and false.
 	// ErrConflict says that the username or the id is taken; the caller tries another.
 	CreateUserWithIdentity(ctx context.Context, u User, i Identity) (owner User, created bool, err error)
+	// FollowEmail stores the e-mail address that a user's identity provider says now, and changes nothing else.
+	// ErrNotFound for an unknown user.
+	FollowEmail(ctx context.Context, userID, email string, verified bool, now time.Time) error
 }
 
 // Sessions is the life of a session, up to its end.

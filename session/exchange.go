@@ -126,7 +126,7 @@ func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, 
 func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now time.Time) (repo.User, error) {
 	user, err := s.Store.FindUserByIdentity(ctx, i.Issuer, i.Subject)
 	if err == nil {
-		return user, nil
+		return s.followEmail(ctx, user, i, now)
 	}
 	if !errors.Is(err, repo.ErrNotFound) {
 		return repo.User{}, fmt.Errorf("finding a user by identity: %w", err)
@@ -149,6 +149,20 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 		fresh.Username = truncate(wanted, maxUsername-suffixLength-1) + "-" + strings.ToLower(rand.Text()[:suffixLength])
 	}
 	return repo.User{}, fmt.Errorf("creating a user for a new identity of %s: %w", i.Provider, repo.ErrConflict)
+}
+
+// followEmail keeps the address that the provider says now. One that it says
+// nothing of any more stays as it was.
+func (s *Service) followEmail(ctx context.Context, u repo.User, i cognito.Identity, now time.Time) (repo.User, error) {
+	verified := i.EmailVerified == cognito.Verified
+	if i.Email == "" || i.Email == u.Email && verified == u.EmailVerified {
+		return u, nil
+	}
+	if err := s.Store.FollowEmail(ctx, u.ID, i.Email, verified, now); err != nil {
+		return repo.User{}, fmt.Errorf("following an e-mail address: %w", err)
+	}
+	u.Email, u.EmailVerified = i.Email, verified
+	return u, nil
 }
 
 const (

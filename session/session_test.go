@@ -557,6 +557,24 @@ func TestExchange(t *testing.T) {
 	b.wantEvents(t, "user_created", "sign_in", "sign_in")
 }
 
+// TestEmailIsFollowed changes the address at the provider.
+func TestEmailIsFollowed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for _, tc := range []struct{ email, want any }{
+		{"one@example.test", "one@example.test"}, {"two@example.test", "two@example.test"}, {nil, "two@example.test"}, {"no address", "two@example.test"},
+	} {
+		id, access := b.pool.Pair("111", b.time(), cognitotest.Claims{"email": tc.email})
+		g, err := b.Exchange(t.Context(), id, access, home)
+		must(t, err)
+		kept, err := b.store.FindUser(t.Context(), g.User.ID)
+		must(t, err)
+		if g.User.Email != tc.want || kept.Email != tc.want || !kept.EmailVerified {
+			t.Errorf("the provider says %v: the grant has %q, the store %q", tc.email, g.User.Email, kept.Email)
+		}
+	}
+}
+
 // TestNobodyIsFoundByEmail signs in with the administrator's address.
 func TestNobodyIsFoundByEmail(t *testing.T) {
 	t.Parallel()

@@ -168,6 +168,16 @@ func testIdentities(t *testing.T, r repo.Repository) {
 	if diff := cmp.Diff(owner, found); diff != "" {
 		t.Errorf("found (-created +found):\n%s", diff)
 	}
+	must(t, r.FollowEmail(t.Context(), u.ID, "new@example.test", true, at.Add(time.Hour)))
+	owner.Email, owner.EmailVerified, owner.UpdatedAt = "new@example.test", true, stored(at.Add(time.Hour))
+	found, err = r.FindUserByIdentity(t.Context(), i.Issuer, i.Subject)
+	must(t, err)
+	if diff := cmp.Diff(owner, found); diff != "" {
+		t.Errorf("with another address (-want +got):\n%s", diff)
+	}
+	if err := r.FollowEmail(t.Context(), newID(), "x@example.test", true, at); !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("an address of nobody: %v", err)
+	}
 	for _, wrong := range [][2]string{{i.Issuer, "112"}, {"https://idp.test/", "111"}, {"HTTPS://IDP.TEST", "111"}} {
 		if _, err := r.FindUserByIdentity(t.Context(), wrong[0], wrong[1]); !errors.Is(err, repo.ErrNotFound) {
 			t.Errorf("%v finds somebody: %v", wrong, err)

@@ -17,6 +17,7 @@ const (
 	selectUsers          = `SELECT ` + userColumns + ` FROM users WHERE id > $1 ORDER BY id LIMIT $2`
 	updateUser           = `UPDATE users SET username = $2, email = $3, email_verified = $4, first_name = $5, last_name = $6,
 		is_staff = $7, is_superuser = $8, attributes = $9, updated_at = $10 WHERE id = $1`
+	followEmail     = `UPDATE users SET email = $2, email_verified = $3, updated_at = $4 WHERE id = $1`
 	upgradePassword = `UPDATE users SET password = $3, updated_at = $4 WHERE id = $1 AND password = $2`
 	setPassword     = `UPDATE users SET password = $2, updated_at = $3 WHERE id = $1`
 	setActive       = `UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1`
@@ -79,6 +80,15 @@ func (s *Store) UpdateUser(ctx context.Context, u repo.User) error {
 		err = repo.ErrNotFound
 	}
 	return s.fail(ctx, "updating a user", err)
+}
+
+// FollowEmail stores an e-mail address.
+func (s *Store) FollowEmail(ctx context.Context, userID, email string, verified bool, now time.Time) error {
+	n, err := s.change(ctx, followEmail, userID, email, verified, micro(now))
+	if err == nil && n == 0 {
+		err = repo.ErrNotFound
+	}
+	return s.fail(ctx, "following an e-mail address", err)
 }
 
 // UpgradePassword replaces an encoding by a better one of the same password.
