@@ -30,6 +30,14 @@ const (
 	maxRSABits   = 8192
 )
 
+// Store keeps key sets beyond the process, so that a start while a pool can't be
+// reached goes on with the last good ones. It must be safe for concurrent use.
+type Store interface {
+	SaveKeySet(ctx context.Context, url string, body []byte, fetchedAt time.Time) error
+	// LoadKeySet returns any error where it has none.
+	LoadKeySet(ctx context.Context, url string) (body []byte, fetchedAt time.Time, err error)
+}
+
 // Stats counts what happened to a pool's keys.
 type Stats struct {
 	Fetches     int // begun
@@ -41,6 +49,7 @@ type Stats struct {
 // keySource keeps the keys of one pool.
 type keySource struct {
 	url    string
+	kept   Store // may be nil
 	client *http.Client
 	now    func() time.Time
 	logger *slog.Logger
@@ -63,7 +72,7 @@ func newKeySource(url string, c Config) *keySource {
 	own := *client
 	// Whoever can redirect the fetch can choose the keys.
 	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &keySource{url: url, client: &own, now: c.Now, logger: c.Logger}
+	return &keySource{url: url, kept: c.Store, client: &own, now: c.Now, logger: c.Logger}
 }
 
 // key returns the key of an id. An id that is not known causes a fetch, though
@@ -125,8 +134,20 @@ func (s *keySource) fetch(ctx context.Context) error {
 	done := s.flight.DoChan("", func() (any, error) {
 		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
-		keys, err := s.get(own)
-		s.store(keys, err)
+		body, err := s.get(own)
+		var keys map[string]*rsa.PublicKey
+		if err == nil {
+			keys, err = s.parse(body)
+		}
+		at := s.now()
+		s.store(keys, at, err)
+		if err != nil {
+			s.recall(own)
+		} else if s.kept != nil {
+			if err := s.kept.SaveKeySet(own, s.url, body, at); err != nil {
+				s.logger.Warn("keeping the keys", "error", err)
+			}
+		}
 		return nil, err
 	})
 	select {
@@ -141,12 +162,12 @@ func (s *keySource) fetch(ctx context.Context) error {
 }
 
 // store keeps what a fetch brought; after a failure, what was known stays.
-func (s *keySource) store(keys map[string]*rsa.PublicKey, err error) {
+func (s *keySource) store(keys map[string]*rsa.PublicKey, at time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.statistics.Fetches++
 	if err == nil {
-		s.keys, s.fetchedAt, s.failures, s.notBefore = keys, s.now(), 0, time.Time{}
+		s.keys, s.fetchedAt, s.failures, s.notBefore = keys, at, 0, time.Time{}
 		return
 	}
 	s.statistics.Failures++
@@ -158,8 +179,33 @@ func (s *keySource) store(keys map[string]*rsa.PublicKey, err error) {
 	s.logger.Warn("fetching the keys", "error", err, "failures", s.failures)
 }
 
+// recall takes the keys of an earlier process where this one has none yet.
+func (s *keySource) recall(ctx context.Context) {
+	s.mu.Lock()
+	known := !s.fetchedAt.IsZero()
+	s.mu.Unlock()
+	if known || s.kept == nil {
+		return
+	}
+	// The fetch may have used up its time; what is kept is near.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	defer cancel()
+	body, at, err := s.kept.LoadKeySet(ctx, s.url)
+	if err != nil {
+		return // there is none, or the store has said why it can't be reached to whoever needs more of it
+	}
+	keys, err := s.parse(body)
+	if err != nil {
+		return
+	}
+	s.logger.Warn("going on with the keys of an earlier process", "fetched_at", at)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.keys, s.fetchedAt = keys, at
+}
+
 // get does the fetch.
-func (s *keySource) get(ctx context.Context) (map[string]*rsa.PublicKey, error) {
+func (s *keySource) get(ctx context.Context) ([]byte, error) {
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
 	if err != nil {
 		return nil, err
@@ -180,7 +226,7 @@ func (s *keySource) get(ctx context.Context) (map[string]*rsa.PublicKey, error) 
 	if len(body) > maxSetBytes {
 		return nil, errors.New("the answer is too large")
 	}
-	return s.parse(body)
+	return body, nil
 }
 
 // parse reads a JWK Set (RFC 7517 §5). Keys that can't be used are passed over

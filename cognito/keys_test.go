@@ -173,6 +173,65 @@ func TestFetchesDuringAnOutage(t *testing.T) {
 	}
 }
 
+// shelf is a store in memory.
+type shelf struct {
+	mu   sync.Mutex
+	body []byte
+	at   time.Time
+}
+
+func (s *shelf) SaveKeySet(_ context.Context, _ string, body []byte, at time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.body, s.at = body, at
+	return nil
+}
+
+func (s *shelf) LoadKeySet(context.Context, string) ([]byte, time.Time, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.body == nil {
+		return nil, time.Time{}, errors.New("nothing is kept")
+	}
+	return s.body, s.at, nil
+}
+
+// TestRestartDuringAnOutage starts anew while the pool can't be reached: the keys
+// that an earlier process has kept serve, as long as they are not too old.
+func TestRestartDuringAnOutage(t *testing.T) {
+	t.Parallel()
+	p, c, kept := pool(t), newClock(), &shelf{}
+	anew := func() *cognito.Verifier {
+		return verifier(t, p, func(cfg *cognito.Config) { cfg.Now, cfg.Store = c.now, kept })
+	}
+	sign := func() string { return p.Sign("kid-1", p.ID("111", c.now())) }
+	p.SetMode(cognitotest.Down)
+	if _, err := anew().VerifyID(t.Context(), sign()); !errors.Is(err, cognito.ErrKeysUnavailable) {
+		t.Errorf("with nothing kept: %v", err)
+	}
+	p.SetMode(cognitotest.Good)
+	if _, err := anew().VerifyID(t.Context(), sign()); err != nil {
+		t.Fatal(err)
+	}
+	p.SetMode(cognitotest.Down)
+	c.advance(time.Hour)
+	restarted := anew()
+	if _, err := restarted.VerifyID(t.Context(), sign()); err != nil {
+		t.Errorf("after a restart: %v", err)
+	}
+	if _, err := restarted.VerifyID(t.Context(), cognitotest.Sign(p.Key("kid-1"), map[string]any{"kid": "x"}, p.ID("111", c.now()))); !errors.Is(err, cognito.ErrKeysUnavailable) {
+		t.Errorf("a key that is not known, and may be new: %v", err)
+	}
+	c.advance(24 * time.Hour)
+	if _, err := anew().VerifyID(t.Context(), sign()); !errors.Is(err, cognito.ErrKeysUnavailable) {
+		t.Errorf("after a restart, with keys that are too old: %v", err)
+	}
+	kept.body = []byte("rubbish")
+	if _, err := anew().VerifyID(t.Context(), sign()); !errors.Is(err, cognito.ErrKeysUnavailable) {
+		t.Errorf("with rubbish kept: %v", err)
+	}
+}
+
 // TestSingleFlight lets many ask for the first keys at once.
 func TestSingleFlight(t *testing.T) {
 	t.Parallel()

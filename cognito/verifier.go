@@ -36,6 +36,7 @@ type Config struct {
 	UnverifiedEmail EmailPolicy   // zero: RefuseUnverified
 	Leeway          time.Duration // how far the pool's clock may differ, for exp, nbf and iat; 0: 30 seconds; at most 2 minutes; negative: none
 
+	Store      Store            // keeps the keys beyond this process; nil: they are kept in memory alone
 	HTTPClient *http.Client     // fetches the keys; nil: one with timeouts, which follows no redirect
 	Now        func() time.Time // nil: time.Now
 	Logger     *slog.Logger     // nil: discards

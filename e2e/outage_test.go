@@ -202,3 +202,27 @@ func TestBusyHashing(t *testing.T) {
 		t.Errorf("others are not served: %d", a.status)
 	}
 }
+
+// TestRestartDuringAnIDPOutage starts the server anew while the identity provider
+// is down: the keys that it fetched before serve.
+func TestRestartDuringAnIDPOutage(t *testing.T) {
+	t.Parallel()
+	idp := newGoldenIDP(t)
+	all := recordings(t, "seed")
+	at := slices.IndexFunc(all, func(r recorded) bool { return r.ID == "X01-new-user" })
+	first := start(t, idp.settings(nil))
+	if a := first.post(t, "/auth/social-exchange/", idp.body(t, all[at])); a.status != http.StatusOK {
+		t.Fatalf("with the provider there: %d %s", a.status, a.body)
+	}
+	first.stop(t)
+	idp.breaks(func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
+	again := all[at]
+	again.Body = strings.Replace(again.Body, `"expires_in": 300`, `"expires_in": 301`, 1)
+	second := startIn(t, first.dir, idp.settings(nil))
+	if a := second.post(t, "/auth/social-exchange/", idp.body(t, again)); a.status != http.StatusOK && a.status != http.StatusConflict {
+		t.Errorf("after a restart, with the provider gone: %d %s\n%s", a.status, a.body, second.log)
+	}
+	if a := start(t, idp.settings(nil)).post(t, "/auth/social-exchange/", idp.body(t, again)); a.status != http.StatusServiceUnavailable {
+		t.Errorf("a server that never had its keys: %d %s", a.status, a.body)
+	}
+}

@@ -16,6 +16,7 @@ type Repository interface {
 	Sessions
 	SessionEnds
 	SigningKeys
+	KeySets
 	Throttle
 	AuditEvents
 	// Ping reports whether the store answers and its schema is the one that this program was built for.
@@ -113,6 +114,16 @@ type SigningKeys interface {
 	// CreateFirstSigningKey stores the key unless there is one of the same algorithm already that is not retired;
 	// of many replicas that start at once exactly one gets true.
 	CreateFirstSigningKey(ctx context.Context, k SigningKey) (bool, error)
+}
+
+// KeySets keeps the last good keys of identity providers, so that a restart
+// while one can't be reached goes on with them.
+type KeySets interface {
+	// SaveKeySet stores the JWK Set that was fetched from a URL, in the place of an earlier one. One that was fetched
+	// before the one that is there is not stored.
+	SaveKeySet(ctx context.Context, url string, body []byte, fetchedAt time.Time) error
+	// LoadKeySet returns it, and when it was fetched; ErrNotFound where there is none.
+	LoadKeySet(ctx context.Context, url string) (body []byte, fetchedAt time.Time, err error)
 }
 
 // Throttle counts attempts in fixed windows, for all replicas together.

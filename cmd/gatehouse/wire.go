@@ -79,7 +79,7 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if svc.hasher, err = newHasher(c); err != nil {
 		return nil, err
 	}
-	if svc.verifiers, svc.keySets, err = identityProviders(c, logger); err != nil {
+	if svc.verifiers, svc.keySets, err = identityProviders(c, store, logger); err != nil {
 		return nil, err
 	}
 	svc.sweeper, err = session.NewSweeper(session.SweeperConfig{Store: store, Throttle: c.Throttle.Window, Logger: logger})
@@ -102,7 +102,7 @@ func newHasher(c config.Config) (*password.Hasher, error) {
 }
 
 // identityProviders returns no set where none is configured.
-func identityProviders(c config.Config, logger *slog.Logger) ([]*cognito.Verifier, *cognito.Set, error) {
+func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger) ([]*cognito.Verifier, *cognito.Set, error) {
 	if len(c.IDPs) == 0 {
 		return nil, nil, nil
 	}

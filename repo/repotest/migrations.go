@@ -2,6 +2,7 @@ package repotest
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -72,4 +73,20 @@ func BenchmarkRotate(b *testing.B, r repo.Repository) {
 			}
 		}
 	})
+}
+
+// DisabledByHand demands that a refresh asks whether the user is active, and does
+// not rest on the session having been ended: disable takes the activity from the
+// user with this id behind the store's back.
+func DisabledByHand(t *testing.T, r repo.Repository, disable func(userID string) error) {
+	t.Helper()
+	u := aUser(t, r)
+	s := aSession(t, r, u.ID)
+	must(t, disable(u.ID))
+	if _, err := r.RotateSession(t.Context(), s.ID, 1, at, at.Add(time.Hour)); !errors.Is(err, repo.ErrStale) {
+		t.Errorf("a refresh of somebody who is not active: %v", err)
+	}
+	if got := find(t, r, s.ID); got.Session.Generation != 1 || got.User.IsActive {
+		t.Errorf("%+v", got)
+	}
 }

@@ -25,7 +25,7 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 		"rotation": testRotation, "rotation refused": testRotationRefused, "rotations at once": testRotationsAtOnce,
 		"rotation and disabling at once": testRotateAndDisable, "late retries": testLateRetries,
 		"ending sessions": testEndingSessions, "times in other zones": testZones, "sweeping": testSweeping,
-		"sweepers at once": testSweepersAtOnce, "signing keys": testSigningKeys, "first keys at once": testFirstKeys,
+		"sweepers at once": testSweepersAtOnce, "signing keys": testSigningKeys, "first keys at once": testFirstKeys, "key sets": testKeySets,
 		"throttle": testThrottle, "throttle at once": testThrottleAtOnce, "audit events": testAuditEvents,
 		"a context that is done": testContext, "text of all kinds": testText,
 	} {

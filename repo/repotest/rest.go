@@ -163,6 +163,24 @@ func testFirstKeys(t *testing.T, r repo.Repository) {
 	}
 }
 
+func testKeySets(t *testing.T, r repo.Repository) {
+	const url = "https://idp.test/jwks.json"
+	if _, _, err := r.LoadKeySet(t.Context(), url); !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("keys that were never fetched: %v", err)
+	}
+	for _, save := range []struct {
+		body string
+		at   time.Time
+		want string
+	}{{"one", at, "one"}, {"two", at.Add(time.Second), "two"}, {"late", at, "two"}} {
+		must(t, r.SaveKeySet(t.Context(), url, []byte(save.body), save.at))
+		body, fetchedAt, err := r.LoadKeySet(t.Context(), url)
+		if err != nil || string(body) != save.want || fetchedAt.Before(stored(save.at)) || fetchedAt.Location() != time.UTC {
+			t.Errorf("after saving %q: %q of %v, %v", save.body, body, fetchedAt, err)
+		}
+	}
+}
+
 func testThrottle(t *testing.T, r repo.Repository) {
 	add := func(now time.Time, keys ...string) []int {
 		counts, err := r.AddAttempts(t.Context(), keys, now, now.Add(-time.Minute))

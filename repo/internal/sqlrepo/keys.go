@@ -2,6 +2,7 @@ package sqlrepo
 
 import (
 	"context"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/jmoiron/sqlx"
@@ -14,6 +15,10 @@ const (
 	// Two replicas that start at once would both see no key: on Postgres the second waits for the first here. SQLite has
 	// one writer anyway.
 	lockKeysPostgres = `LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`
+
+	saveKeySet = `INSERT INTO key_sets (url, body, fetched_at) VALUES ($1, $2, $3)
+		ON CONFLICT (url) DO UPDATE SET body = $2, fetched_at = $3 WHERE key_sets.fetched_at < $3`
+	selectKeySet = `SELECT body, fetched_at FROM key_sets WHERE url = $1`
 )
 
 // ListSigningKeys lists the keys, the oldest first.
@@ -43,4 +48,22 @@ func (s *Store) CreateFirstSigningKey(ctx context.Context, k repo.SigningKey) (c
 		return err
 	})
 	return created, s.fail(ctx, "storing the first signing key", err)
+}
+
+// SaveKeySet stores an identity provider's keys.
+func (s *Store) SaveKeySet(ctx context.Context, url string, body []byte, fetchedAt time.Time) error {
+	_, err := s.change(ctx, saveKeySet, url, string(body), micro(fetchedAt))
+	return s.fail(ctx, "saving a key set", err)
+}
+
+// LoadKeySet returns an identity provider's keys.
+func (s *Store) LoadKeySet(ctx context.Context, url string) (body []byte, fetchedAt time.Time, err error) {
+	var row struct {
+		Body      string    `db:"body"`
+		FetchedAt time.Time `db:"fetched_at"`
+	}
+	if err := s.get(ctx, &row, selectKeySet, url); err != nil {
+		return nil, time.Time{}, s.fail(ctx, "loading a key set", err)
+	}
+	return []byte(row.Body), micro(row.FetchedAt), nil
 }
