@@ -28,6 +28,10 @@ func Open(path string) (*Store, error) {
 	if path == "" || strings.ContainsAny(path, "?#") {
 		return nil, errors.New("sqlite: the path of the database must be given, and hold neither ? nor #")
 	}
+	// SQLite would take these for something else than the file that is made here.
+	if path == ":memory:" || strings.HasPrefix(path, "file:") {
+		return nil, errors.New("sqlite: the database is a file; write ./ before a name that is :memory: or begins with file:")
+	}
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
 		return nil, fmt.Errorf("sqlite: opening the database: %w", err)

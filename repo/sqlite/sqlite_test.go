@@ -78,7 +78,7 @@ func TestMigrationsAtOnce(t *testing.T) {
 
 func TestOpenRefuses(t *testing.T) {
 	t.Parallel()
-	for _, path := range []string{"", "a?mode=memory", "/nonexistent/test.db"} {
+	for _, path := range []string{"", "a?mode=memory", "/nonexistent/test.db", ":memory:", "file:test.db", "file::memory:"} {
 		if _, err := sqlite.Open(path); err == nil {
 			t.Errorf("%q is opened", path)
 		}
@@ -111,6 +111,10 @@ func TestReopened(t *testing.T) {
 	at := time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)
 	if err := first.CreateUser(t.Context(), repo.User{ID: "1", Username: "alice", DateJoined: at, UpdatedAt: at}); err != nil {
 		t.Fatal(err)
+	}
+	var kind string
+	if err := first.Read.Get(&kind, "SELECT typeof(date_joined) FROM users"); err != nil || kind != "integer" {
+		t.Errorf("a time is kept as %s, which compares wrongly across zones, %v", kind, err)
 	}
 	if u, err := open(t, path).FindUserByUsername(t.Context(), "alice"); err != nil || !u.DateJoined.Equal(at) {
 		t.Errorf("%+v, %v", u, err)
