@@ -7,6 +7,6 @@
 // Repository.
 //
 // Every method takes the time from its caller and none reads a clock. Times
-// come back in UTC, rounded to microseconds. Strings are compared byte by
+// come back in UTC, cut to microseconds. Strings are compared byte by
 // byte: "Alice" and "alice" are two users on every engine.
 package repo

@@ -12,7 +12,7 @@ var (
 	// ErrStale says that a compare-and-swap found another value than the caller had seen; nothing was changed.
 	ErrStale = errors.New("repo: stale")
 	// ErrText says that a text holds NUL or is not UTF-8, which PostgreSQL can't keep and so no store does; nothing was
-	// changed. Callers drop or refuse such texts themselves. Whoever looks for one gets ErrNotFound.
+	// changed. Callers drop or refuse such texts themselves. Whoever looks for one finds nothing, as if there were none.
 	ErrText = errors.New("repo: text that can't be stored")
 	// ErrUnavailable says that the store could not be reached or did not answer in time.
 	// Whether a write was done is not known; every write of this package may be repeated safely

@@ -2,6 +2,7 @@ package sqlrepo
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -118,9 +119,12 @@ func (s *Store) RotateSession(ctx context.Context, id string, generation int64, 
 	var row joinedRow
 	args := []any{id, generation, micro(now), micro(idleExpiresAt)}
 	var err error
-	if s.postgres() {
+	switch {
+	case !storable(args...):
+		err = repo.ErrStale
+	case s.postgres():
 		err = s.prepared(ctx, s.Write, rotatePostgres, func(st *sqlx.Stmt) error { return st.GetContext(ctx, &row, args...) })
-	} else {
+	default:
 		err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 			if n, err := changeIn(ctx, tx, rotateSQLite, args...); err != nil || n == 0 {
 				return staleIfNone(err)
@@ -154,7 +158,9 @@ func (s *Store) ForgiveLateRetry(ctx context.Context, id string, generation int6
 
 // KnownNetwork reports whether the user has come from there.
 func (s *Store) KnownNetwork(ctx context.Context, userID, ipPrefix string) (known bool, err error) {
-	err = s.get(ctx, &known, knownNetwork, userID, ipPrefix)
+	if err = s.get(ctx, &known, knownNetwork, userID, ipPrefix); errors.Is(err, sql.ErrNoRows) {
+		err = nil // no text that a session could have
+	}
 	return known, s.fail(ctx, "looking for a network", err)
 }
 

@@ -131,6 +131,9 @@ func (s *Store) get(ctx context.Context, into any, text string, args ...any) err
 
 // list reads rows for a reader.
 func (s *Store) list(ctx context.Context, into any, text string, args ...any) error {
+	if !storable(args...) {
+		return nil
+	}
 	return s.prepared(ctx, s.Read, text, func(st *sqlx.Stmt) error { return st.SelectContext(ctx, into, args...) })
 }
 

@@ -102,7 +102,7 @@ func (s *Store) UpgradePassword(ctx context.Context, userID, oldEncoded, newEnco
 
 // SetPassword stores a new password and ends the sessions but one.
 func (s *Store) SetPassword(ctx context.Context, userID, encoded, keepSession string, e repo.AuditEvent) error {
-	return s.account(ctx, "setting a password", e, func(tx *sqlx.Tx) (int64, error) {
+	return s.account(ctx, "setting a password", userID, e, func(tx *sqlx.Tx) (int64, error) {
 		n, err := changeIn(ctx, tx, setPassword, userID, encoded, micro(e.At))
 		if err == nil {
 			_, err = changeIn(ctx, tx, revokeUserSessions, userID, keepSession, micro(e.At), e.Event)
@@ -113,7 +113,7 @@ func (s *Store) SetPassword(ctx context.Context, userID, encoded, keepSession st
 
 // DisableUser disables a user and ends its sessions.
 func (s *Store) DisableUser(ctx context.Context, userID string, e repo.AuditEvent) error {
-	return s.account(ctx, "disabling a user", e, func(tx *sqlx.Tx) (int64, error) {
+	return s.account(ctx, "disabling a user", userID, e, func(tx *sqlx.Tx) (int64, error) {
 		n, err := changeIn(ctx, tx, setActive, userID, false, micro(e.At))
 		if err == nil {
 			_, err = changeIn(ctx, tx, revokeUserSessions, userID, "", micro(e.At), e.Event)
@@ -124,20 +124,25 @@ func (s *Store) DisableUser(ctx context.Context, userID string, e repo.AuditEven
 
 // EnableUser enables a user.
 func (s *Store) EnableUser(ctx context.Context, userID string, e repo.AuditEvent) error {
-	return s.account(ctx, "enabling a user", e, func(tx *sqlx.Tx) (int64, error) {
+	return s.account(ctx, "enabling a user", userID, e, func(tx *sqlx.Tx) (int64, error) {
 		return changeIn(ctx, tx, setActive, userID, true, micro(e.At))
 	})
 }
 
 // DeleteUser removes a user with what belongs to it.
 func (s *Store) DeleteUser(ctx context.Context, userID string, e repo.AuditEvent) error {
-	return s.account(ctx, "deleting a user", e, func(tx *sqlx.Tx) (int64, error) {
+	return s.account(ctx, "deleting a user", userID, e, func(tx *sqlx.Tx) (int64, error) {
 		return changeIn(ctx, tx, deleteUser, userID)
 	})
 }
 
 // account makes a change to one user and records its event, in one transaction.
-func (s *Store) account(ctx context.Context, doing string, e repo.AuditEvent, f func(*sqlx.Tx) (int64, error)) error {
+func (s *Store) account(
+	ctx context.Context, doing, userID string, e repo.AuditEvent, f func(*sqlx.Tx) (int64, error),
+) error {
+	if !storable(userID) {
+		return s.fail(ctx, doing, repo.ErrNotFound)
+	}
 	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
 		n, err := f(tx)
 		if err != nil {
