@@ -283,7 +283,7 @@ func TestSeveralHosts(t *testing.T) {
 		t.Fatal(err)
 	}
 	password, _ := u.User.Password()
-	s := open(t, postgres.Config{DSN: fmt.Sprintf("host=127.0.0.1,%s port=1,%s user=%s password=%s dbname=%s sslmode=disable target_session_attrs=read-write",
+	s := open(t, postgres.Config{DSN: fmt.Sprintf("host=127.0.0.1,%s port=1,%s user=%s password='%s' dbname=%s sslmode=disable target_session_attrs=read-write",
 		u.Hostname(), u.Port(), u.User.Username(), password, strings.TrimPrefix(u.Path, "/"))})
 	if err := s.Migrate(t.Context()); err != nil {
 		t.Errorf("past the dead server: %v", err)

@@ -1,0 +1,163 @@
+package postgres_test
+
+import (
+	"context"
+	"errors"
+	"net"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/repo/postgres"
+	"github.com/gatehouse-auth/gatehouse/repo/repotest"
+)
+
+// TestErrorsByState lets the server fail with each SQLSTATE in turn.
+func TestErrorsByState(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	for _, text := range []string{
+		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = NEW.email; END $$`,
+		`CREATE TRIGGER fail BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fail()`,
+	} {
+		if _, err := s.Write.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sentinels := []error{repo.ErrConflict, repo.ErrUnavailable, repo.ErrNotFound, repo.ErrStale, repo.ErrText}
+	for state, want := range map[string]error{
+		"23505": repo.ErrConflict,    // unique_violation
+		"40001": repo.ErrUnavailable, // serialization_failure
+		"40P01": repo.ErrUnavailable, // deadlock_detected
+		"25006": repo.ErrUnavailable, // read_only_sql_transaction
+		"55P03": repo.ErrUnavailable, // lock_not_available
+		"57014": repo.ErrUnavailable, // query_canceled
+		"57P01": repo.ErrUnavailable, // admin_shutdown
+		"53300": repo.ErrUnavailable, // too_many_connections
+		"53100": repo.ErrUnavailable, // disk_full
+		"08006": repo.ErrUnavailable, // connection_failure
+		"58030": repo.ErrUnavailable, // io_error
+		"23503": nil,                 // foreign_key_violation: a fault of ours
+		"23514": nil,                 // check_violation
+		"42P01": nil,                 // undefined_table
+		"22P02": nil,                 // invalid_text_representation
+	} {
+		err := s.CreateUser(t.Context(), repo.User{ID: state, Username: state, Email: state})
+		if err == nil {
+			t.Fatalf("%s: nothing fails", state)
+		}
+		for _, sentinel := range sentinels {
+			if got := errors.Is(err, sentinel); got != (sentinel == want) {
+				t.Errorf("%s is %v, want %v", state, err, want)
+			}
+		}
+	}
+}
+
+// TestFailedCommit lets the commit itself fail, behind statements that went well:
+// nothing is acknowledged.
+func TestFailedCommit(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	at := time.Now()
+	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+		t.Fatal(err)
+	}
+	begun := repo.Session{ID: "s", UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
+	if err := s.StartSession(t.Context(), begun, nil, repo.AuditEvent{ID: "e", At: at}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END $$`,
+		`CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`,
+	} {
+		if _, err := s.Write.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.RotateSession(t.Context(), "s", 1, at, at.Add(time.Hour)); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("rotating: %v", err)
+	}
+	if _, err := s.RevokeSession(t.Context(), "s", "logoff", repo.AuditEvent{ID: "f", At: at}); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("revoking: %v", err)
+	}
+	if got, err := s.FindSession(t.Context(), "s"); err != nil || got.Session.Generation != 1 || !got.Session.RevokedAt.IsZero() {
+		t.Errorf("%+v, %v", got.Session, err)
+	}
+}
+
+// TestServerThatSaysNothing connects to somebody who listens and never answers.
+func TestServerThatSaysNothing(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = listener.Close() })
+	_, port, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := open(t, postgres.Config{DSN: "host=127.0.0.1 port=" + port + " user=u dbname=d sslmode=disable", StatementTimeout: 50 * time.Millisecond})
+	if err := s.Ping(t.Context()); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("without a deadline: %v", err)
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if _, err := s.FindUser(ctx, "1"); !errors.Is(err, repo.ErrUnavailable) || !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with one: %v", err)
+	}
+}
+
+func TestDisabledByHand(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	repotest.DisabledByHand(t, s, func(userID string) error {
+		_, err := s.Write.Exec("UPDATE users SET is_active = false WHERE id = $1", userID)
+		return err
+	})
+}
+
+// TestSweepersPassOver holds one of two dead rows of each kind in another
+// transaction: a sweep takes the other one, and does not wait.
+func TestSweepersPassOver(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	at := time.Now()
+	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+		t.Fatal(err)
+	}
+	for _, id := range []string{"a", "b"} {
+		begun := repo.Session{ID: id, UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at, ExpiresAt: at}
+		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
+		if err := s.StartSession(t.Context(), begun, x, repo.AuditEvent{ID: id, At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if _, err := s.AddAttempts(t.Context(), []string{"a", "b"}, at, at); err != nil {
+		t.Fatal(err)
+	}
+	other, err := s.Write.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Rollback() //nolint:errcheck // it is what the test wants
+	for _, text := range []string{
+		"SELECT FROM sessions WHERE id = 'a' FOR UPDATE", "SELECT FROM exchanges WHERE session_id = 'a' FOR UPDATE",
+		"SELECT FROM throttle WHERE key = 'a' FOR UPDATE",
+	} {
+		if _, err := other.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := at.Add(time.Second)
+	if swept, err := s.SweepSessions(t.Context(), later, "", 10); err != nil || swept.Removed != 1 {
+		t.Errorf("sessions: %+v, %v", swept, err)
+	}
+	if n, err := s.SweepExchanges(t.Context(), later, 10); err != nil || n != 1 {
+		t.Errorf("exchanges: %d, %v", n, err)
+	}
+	if n, err := s.SweepThrottle(t.Context(), later, 10); err != nil || n != 1 {
+		t.Errorf("throttle: %d, %v", n, err)
+	}
+}
