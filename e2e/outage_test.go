@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -9,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
 )
 
 // outage is what one operation answers while something is out of reach.
@@ -214,6 +217,15 @@ func TestRestartDuringAnIDPOutage(t *testing.T) {
 	if a := first.post(t, "/auth/social-exchange/", idp.body(t, all[at])); a.status != http.StatusOK {
 		t.Fatalf("with the provider there: %d %s", a.status, a.body)
 	}
+	withStore(t, first.dir, func(ctx context.Context, store repo.Repository) { // they are kept a moment after they are used
+		for deadline := time.Now().Add(30 * time.Second); ; {
+			if _, _, err := store.LoadKeySet(ctx, idp.server.URL+"/jwks.json"); err == nil {
+				return
+			} else if time.Now().After(deadline) {
+				t.Fatalf("the keys are not kept: %v", err)
+			}
+		}
+	})
 	first.stop(t)
 	idp.breaks(func(w http.ResponseWriter) { w.WriteHeader(http.StatusServiceUnavailable) })
 	again := all[at]
