@@ -23,11 +23,13 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 		"passwords": testPasswords, "identities": testIdentities, "first sign-ins at once": testFirstSignIns,
 		"sessions": testSessions, "sessions of nobody": testSessionsOfNobody, "exchanges": testExchanges,
 		"rotation": testRotation, "rotation refused": testRotationRefused, "rotations at once": testRotationsAtOnce,
-		"rotation and disabling at once": testRotateAndDisable, "late retries": testLateRetries,
+		"rotation and disabling at once": testRotateAndDisable, "rotation and revoking at once": testRotateAndRevoke,
+		"sign-in and the end of the account at once": testStartAndEnd, "sign-ins at once": testSignInsAtOnce,
+		"late retries": testLateRetries, "changes that can't be recorded": testUnrecorded,
 		"ending sessions": testEndingSessions, "times in other zones": testZones, "sweeping": testSweeping,
 		"sweepers at once": testSweepersAtOnce, "signing keys": testSigningKeys, "first keys at once": testFirstKeys, "key sets": testKeySets,
 		"throttle": testThrottle, "throttle at once": testThrottleAtOnce, "audit events": testAuditEvents,
-		"a context that is done": testContext, "text of all kinds": testText,
+		"a context that is done": testContext, "text of all kinds": testText, "text that no store holds": testUnstorable,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -1,0 +1,102 @@
+package repotest
+
+import (
+	"errors"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+)
+
+// testRotateAndRevoke refreshes without a pause while the session is ended: once
+// that has returned, no rotation is acknowledged, and the end stays.
+func testRotateAndRevoke(t *testing.T, r repo.Repository) {
+	u := aUser(t, r)
+	for range 10 {
+		s := aSession(t, r, u.ID)
+		var revoked atomic.Bool
+		errs := together(2, func(i int) error {
+			if i == 0 {
+				ended, err := r.RevokeSession(background(), s.ID, "logoff", event("logoff", u.ID))
+				if err == nil && !ended {
+					err = errors.New("it was not ended")
+				}
+				revoked.Store(true)
+				return err
+			}
+			for generation := int64(1); ; generation++ {
+				before := revoked.Load()
+				_, err := r.RotateSession(background(), s.ID, generation, at, at.Add(time.Hour))
+				if errors.Is(err, repo.ErrStale) {
+					return nil
+				}
+				if err == nil && before {
+					err = errors.New("a rotation after the end")
+				}
+				if err != nil {
+					return err
+				}
+			}
+		})
+		for _, err := range errs {
+			must(t, err)
+		}
+		if got := find(t, r, s.ID).Session; got.RevokedAt.IsZero() || got.RevokeReason != "logoff" {
+			t.Errorf("the end is undone: %+v", got)
+		}
+	}
+}
+
+// testStartAndEnd signs somebody in while the account is disabled or deleted:
+// whichever comes first, no session is alive afterwards.
+func testStartAndEnd(t *testing.T, r repo.Repository) {
+	for what, end := range map[string]func(id string, e repo.AuditEvent) error{
+		"disabled": func(id string, e repo.AuditEvent) error { return r.DisableUser(background(), id, e) },
+		"deleted":  func(id string, e repo.AuditEvent) error { return r.DeleteUser(background(), id, e) },
+	} {
+		for range 10 {
+			u := aUser(t, r)
+			errs := together(5, func(i int) error {
+				if i == 0 {
+					return end(u.ID, event("ended", u.ID))
+				}
+				err := r.StartSession(background(), newSession(u.ID), nil, event("sign_in", u.ID))
+				if errors.Is(err, repo.ErrNotFound) {
+					return nil
+				}
+				return err
+			})
+			for _, err := range errs {
+				must(t, err)
+			}
+			alive, err := r.ListSessions(t.Context(), u.ID, at)
+			must(t, err)
+			if len(alive) != 0 {
+				t.Errorf("%s, and has %d sessions", what, len(alive))
+			}
+		}
+	}
+}
+
+// testSignInsAtOnce lets fifty people sign in at once, each twice.
+func testSignInsAtOnce(t *testing.T, r repo.Repository) {
+	const people = 50
+	users := make([]repo.User, people)
+	for i := range users {
+		users[i] = aUser(t, r)
+	}
+	for _, err := range together(2*people, func(i int) error {
+		id := users[i%people].ID
+		return r.StartSession(background(), newSession(id), nil, event("sign_in", id))
+	}) {
+		must(t, err)
+	}
+	for _, u := range users {
+		alive, err := r.ListSessions(t.Context(), u.ID, at)
+		must(t, err)
+		if names := events(t, r, u.ID); len(alive) != 2 || len(names) != 2 {
+			t.Errorf("%d sessions and %d events of one who signed in twice", len(alive), len(names))
+		}
+	}
+}
