@@ -12,7 +12,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse"
-	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cookie"
 	"github.com/gatehouse-auth/gatehouse/impl"
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -56,7 +55,7 @@ func (f *fakes) Exchange(context.Context, string, string, session.Client) (sessi
 	return f.grant(), f.exchange
 }
 
-func (f *fakes) ExchangeCode(context.Context, string, cognito.Code, session.Client) (session.Grant, error) {
+func (f *fakes) ExchangeCode(context.Context, session.AuthorizationCode, session.Client) (session.Grant, error) {
 	return f.grant(), f.exchange
 }
 

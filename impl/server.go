@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/api"
-	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cookie"
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/gatehouse-auth/gatehouse/session"
@@ -21,7 +20,7 @@ import (
 type Sessions interface {
 	SignIn(ctx context.Context, username, password string, c session.Client) (session.Grant, error)
 	Exchange(ctx context.Context, idToken, accessToken string, c session.Client) (session.Grant, error)
-	ExchangeCode(ctx context.Context, idp string, code cognito.Code, c session.Client) (session.Grant, error)
+	ExchangeCode(ctx context.Context, code session.AuthorizationCode, c session.Client) (session.Grant, error)
 	AuthorizeURL(idp, redirectURI string) (string, error)
 	Parse(presented []string) ([]tokens.Refresh, error)
 	Refresh(ctx context.Context, presented []tokens.Refresh, c session.Client) (session.Grant, error)

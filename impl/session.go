@@ -6,7 +6,7 @@ import (
 	"net/http"
 
 	"github.com/gatehouse-auth/gatehouse/api"
-	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/session"
 	"github.com/gatehouse-auth/gatehouse/tokens"
 )
 
@@ -30,8 +30,8 @@ func (s *server) SocialExchange(ctx context.Context, req api.SocialExchangeReque
 
 // CodeExchange opens a session with an identity provider's authorization code.
 func (s *server) CodeExchange(ctx context.Context, req api.CodeExchangeRequestObject) (api.CodeExchangeResponseObject, error) {
-	g, err := s.Sessions.ExchangeCode(ctx, req.Body.Idp, cognito.Code{
-		Code: req.Body.Code, Verifier: req.Body.CodeVerifier, RedirectURI: req.Body.RedirectURI, Nonce: req.Body.Nonce,
+	g, err := s.Sessions.ExchangeCode(ctx, session.AuthorizationCode{
+		IDP: req.Body.Idp, Code: req.Body.Code, Verifier: req.Body.CodeVerifier, RedirectURI: req.Body.RedirectURI, Nonce: req.Body.Nonce,
 	}, infoOf(ctx).client)
 	if err != nil {
 		return nil, fmt.Errorf("exchanging a code: %w", err)

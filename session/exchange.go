@@ -32,15 +32,25 @@ func (s *Service) Exchange(ctx context.Context, idToken, accessToken string, c C
 	return s.admit(ctx, identity, identity.IDTokenDigest, c, now)
 }
 
-// ExchangeCode is Exchange for an authorization code, which the provider of this
-// name (or the only one) is asked to redeem. A code opens one session, as a pair
+// AuthorizationCode is what came back from an identity provider's page, with
+// what the app sent there.
+type AuthorizationCode struct {
+	IDP         string // the name of the provider; empty: the only one
+	Code        string
+	Verifier    string // code_verifier (RFC 7636 §4.1)
+	RedirectURI string
+	Nonce       string // empty: none was sent
+}
+
+// ExchangeCode is Exchange for an authorization code, which its provider is asked to
+// redeem. A code opens one session, as a pair
 // of tokens does.
 //
 // Errors are those of Exchange, and cognito.ErrCode, cognito.ErrRedirectURI,
 // cognito.ErrNoApp and cognito.ErrEndpointUnavailable.
-func (s *Service) ExchangeCode(ctx context.Context, idp string, code cognito.Code, c Client) (Grant, error) {
+func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Client) (Grant, error) {
 	now := s.now()
-	app, err := s.app(idp)
+	app, err := s.app(code.IDP)
 	if err != nil {
 		return Grant{}, err
 	}
@@ -50,7 +60,9 @@ func (s *Service) ExchangeCode(ctx context.Context, idp string, code cognito.Cod
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return Grant{}, fmt.Errorf("finding an exchange: %w", err)
 	}
-	identity, err := app.ExchangeCode(ctx, code)
+	identity, err := app.ExchangeCode(ctx, cognito.Code{
+		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce,
+	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("exchanging an authorization code: %w", err)
 	}

@@ -667,34 +667,38 @@ func TestExchangeRefused(t *testing.T) {
 func TestExchangeCode(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
-	code := b.pool.Authorize("111", b.time(), cognitotest.Claims{"nonce": "n"})
-	g, err := b.ExchangeCode(t.Context(), "", code, home)
+	authorize := func(subject string) session.AuthorizationCode {
+		c := b.pool.Authorize(subject, b.time(), cognitotest.Claims{"nonce": "n"})
+		return session.AuthorizationCode{Code: c.Code, Verifier: c.Verifier, RedirectURI: c.RedirectURI, Nonce: c.Nonce}
+	}
+	code := authorize("111")
+	g, err := b.ExchangeCode(t.Context(), code, home)
 	must(t, err)
 	if g.User.Email != "111@example.test" {
 		t.Errorf("the user is %+v", g.User)
 	}
-	if again, err := b.ExchangeCode(t.Context(), "cognito", code, home); err != nil || again.SessionID != g.SessionID || again.RefreshToken != g.RefreshToken {
+	if again, err := b.ExchangeCode(t.Context(), named(code, "cognito"), home); err != nil || again.SessionID != g.SessionID || again.RefreshToken != g.RefreshToken {
 		t.Errorf("the same client's retry, though the pool has taken the code: %v", err)
 	}
-	if _, err := b.ExchangeCode(t.Context(), "", code, session.Client{IP: "198.51.100.1"}); !errors.Is(err, session.ErrReplayed) {
+	if _, err := b.ExchangeCode(t.Context(), code, session.Client{IP: "198.51.100.1"}); !errors.Is(err, session.ErrReplayed) {
 		t.Errorf("somebody else's retry: %v", err)
 	}
 	for name, tc := range map[string]struct {
-		change func(c *cognito.Code)
+		change func(c *session.AuthorizationCode)
 		want   error
 	}{
-		"another verifier":     {func(c *cognito.Code) { c.Verifier += "x" }, cognito.ErrCode},
-		"another code":         {func(c *cognito.Code) { c.Code = "x" }, cognito.ErrCode},
-		"another nonce":        {func(c *cognito.Code) { c.Nonce = "x" }, cognito.ErrNonce},
-		"another redirect URI": {func(c *cognito.Code) { c.RedirectURI = "https://evil.test/" }, cognito.ErrRedirectURI},
+		"another verifier":     {func(c *session.AuthorizationCode) { c.Verifier += "x" }, cognito.ErrCode},
+		"another code":         {func(c *session.AuthorizationCode) { c.Code = "x" }, cognito.ErrCode},
+		"another nonce":        {func(c *session.AuthorizationCode) { c.Nonce = "x" }, cognito.ErrNonce},
+		"another redirect URI": {func(c *session.AuthorizationCode) { c.RedirectURI = "https://evil.test/" }, cognito.ErrRedirectURI},
 	} {
-		other := b.pool.Authorize("222", b.time(), cognitotest.Claims{"nonce": "n"})
+		other := authorize("222")
 		tc.change(&other)
-		if _, err := b.ExchangeCode(t.Context(), "", other, home); !errors.Is(err, tc.want) {
+		if _, err := b.ExchangeCode(t.Context(), other, home); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", name, err, tc.want)
 		}
 	}
-	if _, err := b.ExchangeCode(t.Context(), "google", code, home); !errors.Is(err, cognito.ErrNoApp) {
+	if _, err := b.ExchangeCode(t.Context(), named(code, "google"), home); !errors.Is(err, cognito.ErrNoApp) {
 		t.Errorf("another provider: %v", err)
 	}
 	if url, err := b.AuthorizeURL("", cognitotest.RedirectURI); err != nil || !strings.HasPrefix(url, b.pool.HostedUI+"/oauth2/authorize?client_id=") {
@@ -704,9 +708,15 @@ func TestExchangeCode(t *testing.T) {
 	if _, err := without.AuthorizeURL("", cognitotest.RedirectURI); !errors.Is(err, cognito.ErrNoApp) {
 		t.Errorf("without any provider: %v", err)
 	}
-	if _, err := without.ExchangeCode(t.Context(), "", code, home); !errors.Is(err, cognito.ErrNoApp) {
+	if _, err := without.ExchangeCode(t.Context(), code, home); !errors.Is(err, cognito.ErrNoApp) {
 		t.Errorf("without any provider: %v", err)
 	}
+}
+
+// named is a code of the provider of a name.
+func named(code session.AuthorizationCode, idp string) session.AuthorizationCode {
+	code.IDP = idp
+	return code
 }
 
 func TestUserIDFromSubject(t *testing.T) {

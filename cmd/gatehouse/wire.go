@@ -121,7 +121,7 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 			return nil, nil, err
 		}
 		v, err := cognito.New(cognito.Config{
-			App:  app,
+			App: app, Store: store,
 			Name: p.Name, Region: p.Region, UserPool: p.UserPool, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
 			ClientIDs: p.ClientIDs, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 		})
