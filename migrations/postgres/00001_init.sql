@@ -1,6 +1,7 @@
 -- +goose Up
 -- What is indexed is sorted by its bytes: an index that is sorted as a language
 -- does breaks when the library that knows the language changes.
+-- A sign-in changes last_login and last_seen_at, for which pages keep some room.
 CREATE TABLE users (
     id             text COLLATE "C" PRIMARY KEY,
     username       text COLLATE "C" NOT NULL UNIQUE,
@@ -16,7 +17,7 @@ CREATE TABLE users (
     date_joined    timestamptz NOT NULL,
     last_login     timestamptz,
     updated_at     timestamptz NOT NULL
-);
+) WITH (fillfactor = 90);
 
 CREATE TABLE identities (
     issuer       text COLLATE "C" NOT NULL,
@@ -26,7 +27,7 @@ CREATE TABLE identities (
     created_at   timestamptz NOT NULL,
     last_seen_at timestamptz NOT NULL,
     PRIMARY KEY (issuer, subject)
-);
+) WITH (fillfactor = 90);
 CREATE INDEX identities_user_id ON identities (user_id);
 
 -- A refresh changes generation, rotated_at and idle_expires_at alone, a late retry
