@@ -245,6 +245,9 @@ func TestUnreachable(t *testing.T) {
 	if err := s.Ping(t.Context()); !errors.Is(err, repo.ErrUnavailable) {
 		t.Errorf("nobody listens: %v", err)
 	}
+	if err := s.Migrate(t.Context()); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("migrating where nobody listens: %v", err)
+	}
 }
 
 // TestConnectionsThatAreCut ends every connection in mid-work: the next call finds
