@@ -81,6 +81,13 @@ type Exchange struct {
 	ExpiresAt time.Time // of the token; after it the row may go
 }
 
+// Proof is what somebody who starts a session has shown. The zero value is
+// nothing that the store has to look at.
+type Proof struct {
+	Password string    // the User.Password that theirs was found to be; the session starts only while the user has it
+	Exchange *Exchange // the ID token, which starts one session
+}
+
 // AuditEvent is one line of the append-only record of security events.
 type AuditEvent struct {
 	ID        string // a UUIDv7

@@ -69,10 +69,11 @@ type Identities interface {
 
 // Sessions is the life of a session, up to its end.
 type Sessions interface {
-	// StartSession stores a new session, sets the user's LastLogin to its CreatedAt, marks x as used where it is
-	// not nil, touches the identity's LastSeenAt where the session has one, and records the event: all or nothing.
-	// ErrConflict where x was used before; ErrNotFound where the user is gone or not active.
-	StartSession(ctx context.Context, s Session, x *Exchange, e AuditEvent) error
+	// StartSession stores a new session, sets the user's LastLogin to its CreatedAt, marks the token of p as used where
+	// it has one, touches the identity's LastSeenAt where the session has one, and records the event: all or nothing.
+	// ErrConflict where the token was used before; ErrNotFound where the user is gone, not active, or has another
+	// password than p says.
+	StartSession(ctx context.Context, s Session, p Proof, e AuditEvent) error
 	// FindExchange returns the use of an ID token by its digest.
 	FindExchange(ctx context.Context, digest []byte) (Exchange, error)
 	// RotateSession advances the generation by one, in one statement, where the session has exactly this generation,

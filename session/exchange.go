@@ -99,11 +99,11 @@ func (s *Service) admit(ctx context.Context, identity cognito.Identity, digest [
 	begun := s.newSession(user.ID, identity.Provider, c, now)
 	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
 	x := &repo.Exchange{Digest: digest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
-	grant, err := s.start(ctx, user, begun, x, c, now)
+	grant, err := s.start(ctx, user, begun, repo.Proof{Exchange: x}, c, now)
 	switch {
 	case errors.Is(err, repo.ErrConflict):
 		return s.exchangedBefore(ctx, x.Digest, c, now)
-	case errors.Is(err, ErrNoActiveAccount):
+	case errors.Is(err, repo.ErrNotFound): // disabled or deleted a moment ago
 		return Grant{}, ErrAccountDisabled
 	}
 	return grant, err

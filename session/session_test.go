@@ -182,8 +182,8 @@ func TestSignIn(t *testing.T) {
 // committed: it writes again.
 type twiceStore struct{ session.Store }
 
-func (s twiceStore) StartSession(ctx context.Context, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
-	return errors.Join(s.Store.StartSession(ctx, begun, x, e), s.Store.StartSession(ctx, begun, x, e))
+func (s twiceStore) StartSession(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
+	return errors.Join(s.Store.StartSession(ctx, begun, p, e), s.Store.StartSession(ctx, begun, p, e))
 }
 
 func (s twiceStore) RecordEvent(ctx context.Context, e repo.AuditEvent) error {
@@ -205,6 +205,49 @@ func TestStoredTwice(t *testing.T) {
 		t.Error(err)
 	}
 	b.wantEvents(t, "sign_in", "user_created", "sign_in")
+}
+
+// changingStore changes the password of a user, once, between the moment it was
+// verified and the moment the session starts.
+type changingStore struct {
+	session.Store
+	change func()
+}
+
+func (s *changingStore) StartSession(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
+	if change := s.change; change != nil {
+		s.change = nil
+		change()
+	}
+	return s.Store.StartSession(ctx, begun, p, e)
+}
+
+func TestPasswordChangesDuringSignIn(t *testing.T) {
+	t.Parallel()
+	var store *changingStore
+	b := newBench(t, func(c *session.Config) {
+		store = &changingStore{Store: c.Store}
+		c.Store = store
+	})
+	u := b.user(t, "alice")
+	again, err := b.hasher.Hash(t.Context(), plain)
+	must(t, err)
+	store.change = func() { must(t, b.store.UpgradePassword(t.Context(), u.ID, u.Password, again, b.time())) }
+	if _, err := b.SignIn(t.Context(), "alice", plain, home); err != nil {
+		t.Errorf("encoded anew: %v", err)
+	}
+	other, err := b.hasher.Hash(t.Context(), "another long password")
+	must(t, err)
+	store.change = func() {
+		must(t, b.store.SetPassword(t.Context(), u.ID, other, "", repo.AuditEvent{ID: "x", At: b.time(), Event: "password_changed", UserID: u.ID}))
+	}
+	if _, err := b.SignIn(t.Context(), "alice", plain, home); !errors.Is(err, session.ErrNoActiveAccount) {
+		t.Errorf("changed: %v", err)
+	}
+	if alive, err := b.store.ListSessions(t.Context(), u.ID, b.time()); err != nil || len(alive) != 0 {
+		t.Errorf("%d sessions of the old password, %v", len(alive), err)
+	}
+	b.wantEvents(t, "sign_in", "sign_in_failed wrong_password", "password_changed")
 }
 
 func TestSignInRefused(t *testing.T) {

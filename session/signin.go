@@ -30,15 +30,27 @@ func (s *Service) SignIn(ctx context.Context, username, plain string, c Client) 
 		}
 		return Grant{}, err
 	}
+	grant, err := s.prove(ctx, username, plain, c, now)
+	if errors.Is(err, repo.ErrNotFound) { // the account, or its password, was changed in the meantime
+		grant, err = s.prove(ctx, username, plain, c, now)
+	}
+	if errors.Is(err, repo.ErrNotFound) {
+		err = ErrNoActiveAccount
+	}
+	if !errors.Is(err, ErrNoActiveAccount) {
+		s.takeBack(ctx, counted)
+	}
+	return grant, err
+}
+
+// prove verifies the credentials and starts the session. repo.ErrNotFound says
+// that they were true, and are not any more or only in another encoding.
+func (s *Service) prove(ctx context.Context, username, plain string, c Client, now time.Time) (Grant, error) {
 	user, err := s.authenticate(ctx, username, plain, c, now)
 	if err != nil {
-		if !errors.Is(err, ErrNoActiveAccount) {
-			s.takeBack(ctx, counted)
-		}
 		return Grant{}, err
 	}
-	s.takeBack(ctx, counted)
-	return s.start(ctx, user, s.newSession(user.ID, MethodPassword, c, now), nil, c, now)
+	return s.start(ctx, user, s.newSession(user.ID, MethodPassword, c, now), repo.Proof{Password: user.Password}, c, now)
 }
 
 // authenticate returns the user of these credentials. Every way out but a fault
@@ -63,7 +75,7 @@ func (s *Service) authenticate(ctx context.Context, username, plain string, c Cl
 	case !user.IsActive:
 		return repo.User{}, s.refuse(ctx, user.ID, "user_disabled", c, now)
 	}
-	s.upgradePassword(ctx, user, plain, result, now)
+	user.Password = s.upgradePassword(ctx, user, plain, result, now)
 	return user, nil
 }
 
@@ -74,24 +86,30 @@ func (s *Service) refuse(ctx context.Context, userID, reason string, c Client, n
 	return ErrNoActiveAccount
 }
 
-// upgradePassword encodes a proved password anew where its encoding is old. The
-// sign-in does not depend on it: the next one tries again.
-func (s *Service) upgradePassword(ctx context.Context, user repo.User, plain string, result password.Result, now time.Time) {
+// upgradePassword encodes a proved password anew where its encoding is old, and
+// returns the encoding that holds now. The sign-in does not depend on it: the
+// next one tries again.
+func (s *Service) upgradePassword(ctx context.Context, user repo.User, plain string, result password.Result, now time.Time) string {
 	if !result.NeedsUpgrade {
-		return
+		return user.Password
 	}
 	encoded, err := s.Passwords.Hash(ctx, plain)
 	if err == nil {
 		err = s.Store.UpgradePassword(ctx, user.ID, user.Password, encoded, now)
 	}
-	if err != nil && !errors.Is(err, repo.ErrStale) {
+	if err == nil {
+		return encoded
+	}
+	if !errors.Is(err, repo.ErrStale) {
 		s.Logger.WarnContext(ctx, "upgrading a password's encoding", "user_id", user.ID, "error", err)
 	}
+	return user.Password
 }
 
-// start stores the session and grants its first tokens.
+// start stores the session and grants its first tokens. repo.ErrNotFound says
+// that the user was disabled, deleted or given another password a moment ago.
 func (s *Service) start(
-	ctx context.Context, user repo.User, begun repo.Session, x *repo.Exchange, c Client, now time.Time,
+	ctx context.Context, user repo.User, begun repo.Session, p repo.Proof, c Client, now time.Time,
 ) (Grant, error) {
 	// The tokens come first: where they can't be made, nothing has happened.
 	user.LastLogin = now
@@ -100,14 +118,12 @@ func (s *Service) start(
 		return Grant{}, err
 	}
 	e := event("sign_in", user.ID, begun.ID, c, now, map[string]any{"method": begun.Method})
-	err = s.Store.StartSession(ctx, begun, x, e)
+	err = s.Store.StartSession(ctx, begun, p, e)
 	switch {
-	case errors.Is(err, repo.ErrConflict) && x == nil:
+	case errors.Is(err, repo.ErrConflict) && p.Exchange == nil:
 		// The id is new: it was this very session that was stored, and the connection broke before the answer. The driver
 		// then tries again by itself.
 		return grant, nil
-	case errors.Is(err, repo.ErrNotFound): // disabled or deleted a moment ago
-		return Grant{}, fmt.Errorf("starting a session: %w", ErrNoActiveAccount)
 	case err != nil:
 		return Grant{}, fmt.Errorf("starting a session: %w", err)
 	}

@@ -64,7 +64,7 @@ func TestFailedCommit(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := repo.Session{ID: "s", UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
-	if err := s.StartSession(t.Context(), begun, nil, repo.AuditEvent{ID: "e", At: at}); err != nil {
+	if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: "e", At: at}); err != nil {
 		t.Fatal(err)
 	}
 	for _, text := range []string{
@@ -130,7 +130,7 @@ func TestSweepersPassOver(t *testing.T) {
 	for _, id := range []string{"a", "b"} {
 		begun := repo.Session{ID: id, UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at, ExpiresAt: at}
 		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
-		if err := s.StartSession(t.Context(), begun, x, repo.AuditEvent{ID: id, At: at}); err != nil {
+		if err := s.StartSession(t.Context(), begun, repo.Proof{Exchange: x}, repo.AuditEvent{ID: id, At: at}); err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -126,7 +126,7 @@ func TestRotationIsUpdatedInPlace(t *testing.T) {
 		t.Fatal(err)
 	}
 	begun := repo.Session{ID: "s", UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
-	if err := s.StartSession(t.Context(), begun, nil, repo.AuditEvent{ID: "e", At: at}); err != nil {
+	if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: "e", At: at}); err != nil {
 		t.Fatal(err)
 	}
 	const rotations = 20

@@ -62,7 +62,7 @@ func BenchmarkRotate(b *testing.B, r repo.Repository) {
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
 		s := newSession(u.ID)
-		if err := r.StartSession(ctx, s, nil, event("sign_in", u.ID)); err != nil {
+		if err := r.StartSession(ctx, s, repo.Proof{}, event("sign_in", u.ID)); err != nil {
 			b.Error(err)
 			return
 		}

@@ -61,7 +61,7 @@ func testStartAndEnd(t *testing.T, r repo.Repository) {
 				if i == 0 {
 					return end(u.ID, event("ended", u.ID))
 				}
-				err := r.StartSession(background(), newSession(u.ID), nil, event("sign_in", u.ID))
+				err := r.StartSession(background(), newSession(u.ID), repo.Proof{}, event("sign_in", u.ID))
 				if errors.Is(err, repo.ErrNotFound) {
 					return nil
 				}
@@ -79,6 +79,33 @@ func testStartAndEnd(t *testing.T, r repo.Repository) {
 	}
 }
 
+// testStartAndSetPassword signs somebody in with the password that is being
+// changed: whichever comes first, no session of the old one is alive afterwards.
+func testStartAndSetPassword(t *testing.T, r repo.Repository) {
+	for range 10 {
+		u := aUser(t, r)
+		errs := together(5, func(i int) error {
+			if i == 0 {
+				return r.SetPassword(background(), u.ID, "new", "", event("password_changed", u.ID))
+			}
+			err := r.StartSession(background(), newSession(u.ID), repo.Proof{Password: u.Password}, event("sign_in", u.ID))
+			if errors.Is(err, repo.ErrNotFound) {
+				return nil
+			}
+			return err
+		})
+		for _, err := range errs {
+			must(t, err)
+		}
+		alive, err := r.ListSessions(t.Context(), u.ID, at)
+		must(t, err)
+		if len(alive) != 0 {
+			t.Errorf("%d sessions of the old password", len(alive))
+		}
+		must(t, r.StartSession(t.Context(), newSession(u.ID), repo.Proof{Password: "new"}, event("sign_in", u.ID)))
+	}
+}
+
 // testSignInsAtOnce lets fifty people sign in at once, each twice.
 func testSignInsAtOnce(t *testing.T, r repo.Repository) {
 	const people = 50
@@ -88,7 +115,7 @@ func testSignInsAtOnce(t *testing.T, r repo.Repository) {
 	}
 	for _, err := range together(2*people, func(i int) error {
 		id := users[i%people].ID
-		return r.StartSession(background(), newSession(id), nil, event("sign_in", id))
+		return r.StartSession(background(), newSession(id), repo.Proof{}, event("sign_in", id))
 	}) {
 		must(t, err)
 	}

@@ -24,8 +24,9 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 		"sessions": testSessions, "sessions of nobody": testSessionsOfNobody, "exchanges": testExchanges,
 		"rotation": testRotation, "rotation refused": testRotationRefused, "rotations at once": testRotationsAtOnce,
 		"rotation and disabling at once": testRotateAndDisable, "rotation and revoking at once": testRotateAndRevoke,
-		"sign-in and the end of the account at once": testStartAndEnd, "sign-ins at once": testSignInsAtOnce,
-		"late retries": testLateRetries, "changes that can't be recorded": testUnrecorded,
+		"sign-in and the end of the account at once": testStartAndEnd, "sign-in and another password at once": testStartAndSetPassword,
+		"sign-ins at once": testSignInsAtOnce,
+		"late retries":     testLateRetries, "changes that can't be recorded": testUnrecorded,
 		"ending sessions": testEndingSessions, "times in other zones": testZones, "sweeping": testSweeping,
 		"sweepers at once": testSweepersAtOnce, "signing keys": testSigningKeys, "first keys at once": testFirstKeys, "key sets": testKeySets,
 		"throttle": testThrottle, "throttle at once": testThrottleAtOnce, "audit events": testAuditEvents,
@@ -78,7 +79,7 @@ func newSession(userID string) repo.Session {
 func aSession(t *testing.T, r repo.Repository, userID string) repo.Session {
 	t.Helper()
 	s := newSession(userID)
-	must(t, r.StartSession(t.Context(), s, nil, event("sign_in", userID)))
+	must(t, r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", userID)))
 	return s
 }
 

@@ -23,7 +23,7 @@ func testSweeping(t *testing.T, r repo.Repository) {
 	alive, idle, revoked, recently := newSession(u.ID), newSession(u.ID), newSession(u.ID), newSession(u.ID)
 	idle.IdleExpiresAt = stored(at.Add(-time.Second))
 	for _, s := range []repo.Session{alive, idle, revoked, recently} {
-		must(t, r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)))
+		must(t, r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)))
 	}
 	for s, when := range map[string]time.Time{revoked.ID: at.Add(-time.Second), recently.ID: at} {
 		e := event("logoff", u.ID)
@@ -54,7 +54,7 @@ func testSweeping(t *testing.T, r repo.Repository) {
 	for i := range 3 {
 		s := newSession(u.ID)
 		x := repo.Exchange{Digest: []byte{byte(i)}, SessionID: s.ID, ExpiresAt: at.Add(time.Duration(i-2) * time.Second)}
-		must(t, r.StartSession(t.Context(), s, &x, event("sign_in", u.ID)))
+		must(t, r.StartSession(t.Context(), s, repo.Proof{Exchange: &x}, event("sign_in", u.ID)))
 	}
 	for _, want := range []int{1, 1, 0} {
 		if n, err := r.SweepExchanges(t.Context(), at, 1); err != nil || n != want {
@@ -78,7 +78,7 @@ func testSweepersAtOnce(t *testing.T, r repo.Repository) {
 	for range dead {
 		s := newSession(u.ID)
 		s.IdleExpiresAt = stored(at.Add(-time.Second))
-		must(t, r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)))
+		must(t, r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)))
 	}
 	s := aSession(t, r, u.ID)
 	var removed atomic.Int64
@@ -275,7 +275,7 @@ func testText(t *testing.T, r repo.Repository) {
 		s.UserAgent = bad
 		for what, err := range map[string]error{
 			"a user":    r.CreateUser(t.Context(), repo.User{ID: newID(), Username: bad, DateJoined: at, UpdatedAt: at}),
-			"a session": r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)),
+			"a session": r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)),
 			"an event":  r.RecordEvent(t.Context(), event(bad, u.ID)),
 			"a key":     second(r.AddAttempts(t.Context(), []string{"a", bad}, at, at)),
 		} {

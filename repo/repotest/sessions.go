@@ -17,7 +17,7 @@ func testSessions(t *testing.T, r repo.Repository) {
 	s.CreatedAt, s.RotatedAt, s.Issuer, s.Subject = at.Add(time.Hour), at.Add(time.Hour), "https://idp.test", "111"
 	e := event("sign_in", u.ID)
 	e.IP, e.UserAgent, e.SessionID, e.Details = "203.0.113.7", "Test/1", s.ID, []byte(`{"method":"cognito"}`)
-	must(t, r.StartSession(t.Context(), s, nil, e))
+	must(t, r.StartSession(t.Context(), s, repo.Proof{}, e))
 	s.CreatedAt, s.RotatedAt = stored(s.CreatedAt), stored(s.RotatedAt)
 	u.LastLogin = s.CreatedAt
 	if diff := cmp.Diff(repo.SessionUser{Session: s, User: u}, find(t, r, s.ID)); diff != "" {
@@ -28,7 +28,7 @@ func testSessions(t *testing.T, r repo.Repository) {
 	if diff := cmp.Diff([]repo.AuditEvent{e}, list); diff != "" {
 		t.Errorf("recorded (-want +got):\n%s", diff)
 	}
-	if err := r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)); !errors.Is(err, repo.ErrConflict) {
+	if err := r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)); !errors.Is(err, repo.ErrConflict) {
 		t.Errorf("an id twice: %v", err)
 	}
 	if _, err := r.FindSession(t.Context(), newID()); !errors.Is(err, repo.ErrNotFound) {
@@ -42,13 +42,13 @@ func testSessions(t *testing.T, r repo.Repository) {
 }
 
 func testSessionsOfNobody(t *testing.T, r repo.Repository) {
-	if err := r.StartSession(t.Context(), newSession(newID()), nil, event("sign_in", "")); !errors.Is(err, repo.ErrNotFound) {
+	if err := r.StartSession(t.Context(), newSession(newID()), repo.Proof{}, event("sign_in", "")); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("a session of nobody: %v", err)
 	}
 	u := aUser(t, r)
 	must(t, r.DisableUser(t.Context(), u.ID, event("user_disabled", u.ID)))
 	x := &repo.Exchange{Digest: []byte("digest"), ExpiresAt: at}
-	if err := r.StartSession(t.Context(), newSession(u.ID), x, event("sign_in", u.ID)); !errors.Is(err, repo.ErrNotFound) {
+	if err := r.StartSession(t.Context(), newSession(u.ID), repo.Proof{Exchange: x}, event("sign_in", u.ID)); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("a session of somebody who is disabled: %v", err)
 	}
 	if _, err := r.FindExchange(t.Context(), x.Digest); !errors.Is(err, repo.ErrNotFound) {
@@ -65,7 +65,7 @@ func testExchanges(t *testing.T, r repo.Repository) {
 	errs := together(20, func(int) error {
 		s, mine := newSession(u.ID), x
 		mine.SessionID = s.ID
-		return r.StartSession(background(), s, &mine, event("sign_in", u.ID))
+		return r.StartSession(background(), s, repo.Proof{Exchange: &mine}, event("sign_in", u.ID))
 	})
 	good, conflicts := count(t, errs, func(err error) bool { return errors.Is(err, repo.ErrConflict) })
 	if good != 1 || conflicts != 19 {
@@ -271,7 +271,7 @@ func testZones(t *testing.T, r repo.Repository) {
 	for _, zone := range []*time.Location{time.UTC, time.FixedZone("east", 14*3600), time.FixedZone("west", -12*3600)} {
 		s := newSession(u.ID)
 		s.IdleExpiresAt = s.IdleExpiresAt.In(zone)
-		must(t, r.StartSession(t.Context(), s, nil, event("sign_in", u.ID)))
+		must(t, r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)))
 		for _, other := range []*time.Location{time.UTC, zone} {
 			before, end := s.IdleExpiresAt.Add(-time.Microsecond).In(other), s.IdleExpiresAt.In(other)
 			if _, err := r.RotateSession(t.Context(), s.ID, 1, end, end); !errors.Is(err, repo.ErrStale) {
@@ -296,7 +296,7 @@ func testContext(t *testing.T, r repo.Repository) {
 	cancel()
 	for what, err := range map[string]error{
 		"finding": second(r.FindUser(ctx, u.ID)), "rotating": second(r.RotateSession(ctx, s.ID, 1, at, at)),
-		"starting": r.StartSession(ctx, newSession(u.ID), nil, event("x", u.ID)), "listing": second(r.ListSessions(ctx, u.ID, at)),
+		"starting": r.StartSession(ctx, newSession(u.ID), repo.Proof{}, event("x", u.ID)), "listing": second(r.ListSessions(ctx, u.ID, at)),
 		"ending": second(r.RevokeSession(ctx, s.ID, "x", event("x", u.ID))), "counting": second(r.AddAttempts(ctx, []string{"k"}, at, at)),
 		"asking": r.Ping(ctx), "disabling": r.DisableUser(ctx, u.ID, event("x", u.ID)),
 	} {

@@ -12,21 +12,20 @@ import (
 
 const (
 	// startSession on Postgres is one round trip. The update of the user comes first: it locks the row, so that a user
-	// who is being disabled or deleted gets no session behind the change's back. That the password is still the one that
-	// was proved, nothing here looks at.
-	startPostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active RETURNING id),
+	// who is being disabled or deleted, or whose password is being changed, gets no session behind the change's back.
+	startPostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active AND ($24 = '' OR password = $24) RETURNING id),
 		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
 		s AS (INSERT INTO sessions (` + sessionColumns + `)
 			SELECT $1, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM u)
 		INSERT INTO audit_events (` + eventColumns + `) SELECT $17, $18, $19, u.id, $20, $21, $22, $23 FROM u`
-	startExchangePostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active RETURNING id),
+	startExchangePostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active AND ($24 = '' OR password = $24) RETURNING id),
 		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
 		s AS (INSERT INTO sessions (` + sessionColumns + `)
 			SELECT $1, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM u),
-		x AS (INSERT INTO exchanges (digest, session_id, expires_at) SELECT $24::bytea, $1, $25::timestamptz FROM u)
+		x AS (INSERT INTO exchanges (digest, session_id, expires_at) SELECT $25::bytea, $1, $26::timestamptz FROM u)
 		INSERT INTO audit_events (` + eventColumns + `) SELECT $17, $18, $19, u.id, $20, $21, $22, $23 FROM u`
 	// On SQLite, whose WITH can't write, they are statements of one transaction.
-	touchUser     = `UPDATE users SET last_login = $2 WHERE id = $1 AND is_active`
+	touchUser     = `UPDATE users SET last_login = $2 WHERE id = $1 AND is_active AND ($3 = '' OR password = $3)`
 	touchIdentity = `UPDATE identities SET last_seen_at = $3 WHERE issuer = $1 AND subject = $2`
 	insertSession = `INSERT INTO sessions (` + sessionColumns + `)
 		VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)`
@@ -57,20 +56,20 @@ const (
 )
 
 // StartSession stores a new session with all that belongs to it.
-func (s *Store) StartSession(ctx context.Context, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
+func (s *Store) StartSession(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
 	var err error
 	if s.postgres() {
-		err = s.startPostgres(ctx, begun, x, e)
+		err = s.startPostgres(ctx, begun, p, e)
 	} else {
-		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return startIn(ctx, tx, begun, x, e) })
+		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return startIn(ctx, tx, begun, p, e) })
 	}
 	return s.fail(ctx, "starting a session", err)
 }
 
-func (s *Store) startPostgres(ctx context.Context, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
-	args := append(sessionArgs(begun), e.ID, micro(e.At), e.Event, e.SessionID, e.IP, e.UserAgent, object(e.Details))
+func (s *Store) startPostgres(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
+	args := append(sessionArgs(begun), e.ID, micro(e.At), e.Event, e.SessionID, e.IP, e.UserAgent, object(e.Details), p.Password)
 	text := startPostgres
-	if x != nil {
+	if x := p.Exchange; x != nil {
 		text = startExchangePostgres
 		args = append(args, x.Digest, micro(x.ExpiresAt))
 	}
@@ -81,8 +80,8 @@ func (s *Store) startPostgres(ctx context.Context, begun repo.Session, x *repo.E
 	return err
 }
 
-func startIn(ctx context.Context, tx *sqlx.Tx, begun repo.Session, x *repo.Exchange, e repo.AuditEvent) error {
-	n, err := changeIn(ctx, tx, touchUser, begun.UserID, micro(begun.CreatedAt))
+func startIn(ctx context.Context, tx *sqlx.Tx, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
+	n, err := changeIn(ctx, tx, touchUser, begun.UserID, micro(begun.CreatedAt), p.Password)
 	if err == nil && n == 0 {
 		err = repo.ErrNotFound
 	}
@@ -92,7 +91,7 @@ func startIn(ctx context.Context, tx *sqlx.Tx, begun repo.Session, x *repo.Excha
 	if err == nil {
 		_, err = changeIn(ctx, tx, insertSession, sessionArgs(begun)...)
 	}
-	if err == nil && x != nil {
+	if x := p.Exchange; err == nil && x != nil {
 		_, err = changeIn(ctx, tx, insertExchange, x.Digest, begun.ID, micro(x.ExpiresAt))
 	}
 	if err == nil {
