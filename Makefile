@@ -46,8 +46,8 @@ lint-openapi: $(TEST_NODE) ## Check the contract
 
 test: deps verify lint lint-openapi cover $(if $(CI),clean-machine) ## Prove everything: SQLite, PostgreSQL, Cognito, Django, SDK, container
 
-test-race: ## Run the Go tests that need nothing else, with the race detector
-	@go test -race $$(go list ./... | grep -v '/e2e$$')
+test-race: ## Run the Go tests but e2e, with the race detector, on a PostgreSQL of their own
+	@scripts/postgres.sh go test -race $$(go list ./... | grep -v '/e2e$$')
 
 test-postgres: ## Run the tests of the store on a PostgreSQL of their own
 	@scripts/postgres.sh go test -race ./repo/... ./migrations/...

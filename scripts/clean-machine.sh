@@ -32,6 +32,7 @@ fi
 
 mount -t proc proc /proc
 cd /root/gatehouse
+touch run.log
 make run >run.log 2>run.err &
 until grep -q 'curl' run.log; do
 	kill -0 $! || { cat run.log run.err >&2; exit 1; }
@@ -46,17 +47,17 @@ curl() { command curl --fail "$@"; }
 # What the program prints is ready to paste.
 sed -n '/^ *curl /,/[^\\]$/p' run.log >printed.sh
 test -s printed.sh
-set -x
-. ./printed.sh
+set -v
+. ./printed.sh >answers
 
 # So are the README's lines, but for the password, which it can't know.
-{ set +x; } 2>/dev/null
+set +v
 password=$(sed -n 's/^ *password *//p' run.log)
 awk '/^## / {here = /first sign-in/} /^```/ {block = !block && /^```sh/; next} here && block' README.md |
 	sed "s/^password=\.\.\.$/password=$password/" >readme.sh
 grep -q '^password=.' readme.sh
 grep -q '/logoff/' readme.sh
-set -x
-. ./readme.sh
-{ set +x; } 2>/dev/null
+set -v
+. ./readme.sh >answers
+set +v
 echo "The README holds on a clean machine."
