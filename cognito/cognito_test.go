@@ -253,6 +253,43 @@ func TestOneDefect(t *testing.T) {
 	})
 }
 
+// TestRights asks for one of two groups and one of two scopes.
+func TestRights(t *testing.T) {
+	t.Parallel()
+	p := pool(t)
+	v := verifier(t, p, func(c *cognito.Config) {
+		c.RequiredGroups, c.RequiredScopes = []string{"staff", "editors"}, []string{"api/read", "api/write"}
+	})
+	groups, scope := []string{"others", "editors"}, "openid api/write"
+	for _, tc := range []struct {
+		name                string
+		idGroups, itsGroups any
+		scope               any
+		want                error
+	}{
+		{"one of each", groups, groups, scope, nil},
+		{"no groups in the ID token", nil, groups, scope, cognito.ErrGroup},
+		{"no groups in the access token", groups, nil, scope, cognito.ErrGroup},
+		{"another group", []string{"Editors", "editors2"}, groups, scope, cognito.ErrGroup},
+		{"an empty group", []string{""}, groups, scope, cognito.ErrGroup},
+		{"a group that is no list", "editors", groups, scope, cognito.ErrGroup},
+		{"a group in a list", []any{groups}, groups, scope, cognito.ErrGroup},
+		{"no scope", groups, groups, nil, cognito.ErrScope},
+		{"another scope", groups, groups, "openid API/write api/writer", cognito.ErrScope},
+		{"a scope that is a list", groups, groups, []string{"api/write"}, cognito.ErrScope},
+	} {
+		id := p.Sign("kid-1", p.ID("111", now).With(claims{"cognito:groups": tc.idGroups}))
+		access := p.Sign("kid-1", p.Access("111", now).With(claims{"cognito:groups": tc.itsGroups, "scope": tc.scope}))
+		if _, err := v.VerifyPair(t.Context(), id, access); !errors.Is(err, tc.want) {
+			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+		}
+	}
+	// Without the setting, nothing is asked.
+	id, access := p.Pair("111", now, nil)
+	_, err := verifier(t, p, nil).VerifyPair(t.Context(), id, access)
+	refused(t, err, nil)
+}
+
 // refused holds an error to the one that is wanted, and to the umbrella.
 func refused(t *testing.T, err, want error) {
 	t.Helper()

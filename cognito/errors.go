@@ -23,6 +23,8 @@ var (
 	ErrNoExpiry         = fmt.Errorf("%w: no expiry", ErrInvalidToken)
 	ErrNotYetValid      = fmt.Errorf("%w: not yet valid", ErrInvalidToken) // nbf or iat
 	ErrSubject          = fmt.Errorf("%w: no usable subject", ErrInvalidToken)
+	ErrGroup            = fmt.Errorf("%w: in none of the required groups", ErrInvalidToken)
+	ErrScope            = fmt.Errorf("%w: none of the required scopes", ErrInvalidToken)
 	ErrPair             = fmt.Errorf("%w: the ID and the access token do not belong together", ErrInvalidToken)
 	ErrAccessTokenHash  = fmt.Errorf("%w: at_hash is another access token's", ErrInvalidToken)
 	ErrNonce            = fmt.Errorf("%w: wrong nonce", ErrInvalidToken)

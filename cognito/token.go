@@ -138,7 +138,26 @@ func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
 	if !isClean(t.text("sub"), maxSubject) {
 		return token{}, ErrSubject
 	}
+	if err := v.checkRights(t, use); err != nil {
+		return token{}, err
+	}
 	return t, v.checkTimes(t)
+}
+
+// checkRights asks for one of the groups, and of an access token for one of the
+// scopes (RFC 9068 §2.2.3).
+func (v *Verifier) checkRights(t token, use string) error {
+	groups, _ := t.claims["cognito:groups"].([]any)
+	inGroup := func(group string) bool { return slices.Contains(groups, any(group)) }
+	if need := v.config.RequiredGroups; len(need) > 0 && !slices.ContainsFunc(need, inGroup) {
+		return ErrGroup
+	}
+	scopes := strings.Split(t.text("scope"), " ")
+	hasScope := func(scope string) bool { return slices.Contains(scopes, scope) }
+	if need := v.config.RequiredScopes; use == useAccess && len(need) > 0 && !slices.ContainsFunc(need, hasScope) {
+		return ErrScope
+	}
+	return nil
 }
 
 // checkSignature takes the key that the header names, and lets it verify with

@@ -33,6 +33,8 @@ type Config struct {
 
 	App             *App          // what ExchangeCode and AuthorizeURL work with; nil: they are ErrNoApp
 	ClientIDs       []string      // the app clients whose tokens are taken; at least one
+	RequiredGroups  []string      // tokens whose "cognito:groups" has none of them are refused; none: not asked
+	RequiredScopes  []string      // access tokens whose "scope" has none of them are refused; none: not asked
 	UnverifiedEmail EmailPolicy   // zero: RefuseUnverified
 	Leeway          time.Duration // how far the pool's clock may differ, for exp, nbf and iat; 0: 30 seconds; at most 2 minutes; negative: none
 

@@ -80,6 +80,8 @@ type IDP struct {
 	RedirectURIs      []string `yaml:"redirect_uris" doc:"Where users may come back to; empty: wherever the pool lets them."`
 	Issuer            string   `yaml:"issuer" doc:"Instead of region and pool: the issuer of an emulator."`
 	JWKSURL           string   `yaml:"jwks_url" doc:"Instead of the pool's: where the keys are."`
+	RequiredGroups    []string `yaml:"required_groups" doc:"Groups of the pool, one of which a user must be in; empty: not asked."`
+	RequiredScopes    []string `yaml:"required_scopes" doc:"Scopes, one of which the access token must have; empty: not asked."`
 	UserIDFromSubject bool     `yaml:"user_id_from_subject" doc:"New users take the subject as their id."`
 	UnverifiedEmail   string   `yaml:"unverified_email" doc:"refuse (the default), or accept: an address that nobody vouches for does not stop a sign-in, and stays unverified."`
 }

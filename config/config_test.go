@@ -272,6 +272,7 @@ func TestValidate(t *testing.T) {
 		{"an emulator elsewhere", with(func(p *config.IDP) { p.JWKSURL = "http://10.0.0.1/jwks.json" }), "jwks_url must be https"},
 		{"one of an unknown type", with(func(p *config.IDP) { p.Type = "saml" }), "type"},
 		{"one that is called password", with(func(p *config.IDP) { p.Name = "password" }), "name"},
+		{"a group without a name", with(func(p *config.IDP) { p.RequiredGroups = []string{""} }), "required_groups"},
 		{"a policy that is unknown", with(func(p *config.IDP) { p.UnverifiedEmail = "trust" }), "unverified_email"},
 		{"hashing without memory", func(c *config.Config) { c.Passwords.Memory = 1 }, "passwords"},
 		{"a negative queue", func(c *config.Config) { c.Passwords.MaxQueue = -1 }, "max_queue"},

@@ -136,6 +136,8 @@ func (k *checker) idps(c Config) {
 		seen[p.Name] = true
 		k.oneOf(key+".type", p.Type, "cognito")
 		k.demand(len(p.ClientIDs) > 0 && !slices.Contains(p.ClientIDs, ""), "%s.client_ids must name the app clients", key)
+		k.demand(!slices.Contains(p.RequiredGroups, "") && !slices.Contains(p.RequiredScopes, ""),
+			"%s: required_groups and required_scopes can't have an empty name", key)
 		k.demand(p.Region != "" && p.UserPool != "" || p.Issuer != "" && p.JWKSURL != "",
 			"%s needs region and user_pool, or issuer and jwks_url", key)
 		for _, u := range [...][2]string{{"issuer", p.Issuer}, {"jwks_url", p.JWKSURL}, {"hosted_ui", p.HostedUI}} {

@@ -123,7 +123,7 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 		v, err := cognito.New(cognito.Config{
 			App: app, Store: store,
 			Name: p.Name, Region: p.Region, UserPool: p.UserPool, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
-			ClientIDs: p.ClientIDs, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
+			ClientIDs: p.ClientIDs, RequiredGroups: p.RequiredGroups, RequiredScopes: p.RequiredScopes, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
