@@ -142,7 +142,7 @@ func (v *Verifier) redeem(ctx context.Context, a *App, code Code) (idToken, acce
 	if a.ClientSecret != "" {
 		req.SetBasicAuth(url.QueryEscape(a.ClientID), url.QueryEscape(a.ClientSecret)) // RFC 6749 §2.3.1
 	}
-	resp, err := v.keys.client.Do(req)
+	resp, err := v.client.Do(req)
 	if err != nil {
 		// The error of a client has the URL, and that no secret; the form is in the body.
 		return "", "", fmt.Errorf("%w: %w", ErrEndpointUnavailable, err)

@@ -3,31 +3,20 @@ package cognito
 import (
 	"context"
 	"crypto/rsa"
-	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"slices"
 	"sync"
 	"time"
-
-	"github.com/lestrrat-go/jwx/v3/jwk"
-	"golang.org/x/sync/singleflight"
 )
 
 // How the keys are kept.
 const (
 	fetchTimeout = 3 * time.Second  // for the whole fetch
-	maxSetBytes  = 512 << 10        // of an answer
-	maxKeys      = 100              // in an answer
 	refreshEvery = 10 * time.Minute // so long at most is a withdrawn key believed, while the pool can be reached
 	maxAge       = 24 * time.Hour   // so long at most are keys believed that can't be refreshed
 	cooldown     = 10 * time.Second // between two fetches that unknown key ids cause
 	maxBackoff   = 30 * time.Second // between two tries while the fetch fails
-	minRSABits   = 2048
-	maxRSABits   = 8192
 )
 
 // Store keeps key sets beyond the process, so that a start while a pool can't be
@@ -38,41 +27,48 @@ type Store interface {
 	LoadKeySet(ctx context.Context, url string) (body []byte, fetchedAt time.Time, err error)
 }
 
-// Stats counts what happened to a pool's keys.
+// Stats counts what happened to a pool's keys, of all its issuers together.
 type Stats struct {
-	Fetches     int // begun
-	Failures    int // of those
-	UnknownKeys int // tokens that named a key that the pool does not have
-	Keys        int // that are known now
+	Fetches     int       // begun
+	Failures    int       // of those
+	UnknownKeys int       // tokens that named a key that the pool does not have
+	Keys        int       // that are known now
+	Ignored     int       // keys that the pool publishes and that can't be used
+	FetchedAt   time.Time // when the oldest set that is in use was fetched; zero: there is none
 }
 
-// keySource keeps the keys of one pool.
+// keySource keeps one key set of a pool.
 type keySource struct {
-	url    string
-	kept   Store // may be nil
-	client *http.Client
-	now    func() time.Time
-	logger *slog.Logger
-	flight singleflight.Group
+	url     string
+	standby bool  // not kept fresh before a token has asked for it
+	kept    Store // may be nil
+	client  *http.Client
+	now     func() time.Time
+	logger  *slog.Logger
 
 	mu         sync.Mutex
 	keys       map[string]*rsa.PublicKey
 	fetchedAt  time.Time // of keys; zero: never
-	askedAt    time.Time // of the last fetch for an unknown key
+	askAfter   time.Time // before it, an unknown key causes no fetch
 	failures   int       // since the last success
 	notBefore  time.Time // of the next fetch, while they fail
+	flight     *flight   // the fetch that is under way; nil: none
 	statistics Stats
 }
 
-func newKeySource(url string, c Config) *keySource {
-	client := c.HTTPClient
-	if client == nil {
-		client = &http.Client{Timeout: fetchTimeout}
+// flight is a fetch, which any number may wait for.
+type flight struct {
+	done chan struct{} // closed at the end
+	err  error         // to be read after it
+}
+
+func (f *flight) wait(ctx context.Context) error {
+	select {
+	case <-f.done:
+		return f.err
+	case <-ctx.Done():
+		return ctx.Err()
 	}
-	own := *client
-	// Whoever can redirect the fetch can choose the keys.
-	own.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &keySource{url: url, kept: c.Store, client: &own, now: c.Now, logger: c.Logger}
 }
 
 // key returns the key of an id. An id that is not known causes a fetch, though
@@ -82,219 +78,160 @@ func (s *keySource) key(ctx context.Context, kid string) (*rsa.PublicKey, error)
 	if kid == "" {
 		return nil, ErrUnknownKey
 	}
-	key, fresh, fetch := s.look(kid)
-	if key != nil {
-		return key, nil
-	}
-	if fetch {
-		err := s.fetch(ctx)
-		if key, fresh, _ = s.look(kid); key != nil {
-			return key, nil
+	// The fetch that is under way may have begun before the key was published; the one after it has not.
+	for range 2 {
+		key, under, err := s.look(ctx, kid)
+		if under == nil {
+			return key, err
 		}
-		if err != nil {
-			return nil, err
+		if err := under.wait(ctx); err != nil {
+			if key, _ := s.known(kid); key != nil {
+				return key, nil
+			}
+			return nil, fmt.Errorf("%w: %w", ErrKeysUnavailable, err)
 		}
 	}
-	if !fresh {
-		return nil, ErrKeysUnavailable
-	}
-	return nil, ErrUnknownKey
+	return s.known(kid)
 }
 
-// look returns a key that is known; else whether what is known can be relied on
-// to tell that the key is none, and whether a fetch may be begun for it.
-func (s *keySource) look(kid string) (key *rsa.PublicKey, fresh, fetch bool) {
+// known returns a key without a fetch.
+func (s *keySource) known(kid string) (*rsa.PublicKey, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.judge(kid, s.now())
+}
+
+// look returns a key that is known, or the fetch to wait for that may bring it,
+// or why there is neither.
+func (s *keySource) look(ctx context.Context, kid string) (*rsa.PublicKey, *flight, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	now := s.now()
-	usable := !s.fetchedAt.IsZero() && now.Sub(s.fetchedAt) < maxAge
-	if key := s.keys[kid]; usable && key != nil {
-		return key, true, false
+	if key := s.keys[kid]; key != nil && s.usable(now) {
+		return key, nil, nil
 	}
-	if usable {
+	switch {
+	case s.flight != nil:
+		return nil, s.flight, nil
+	case now.Before(s.notBefore), s.usable(now) && now.Before(s.askAfter):
+		key, err := s.judge(kid, now)
+		return key, nil, err
+	case s.usable(now):
+		s.askAfter = now.Add(cooldown)
+	}
+	return nil, s.begin(ctx), nil
+}
+
+func (s *keySource) usable(now time.Time) bool {
+	return !s.fetchedAt.IsZero() && now.Sub(s.fetchedAt) < maxAge
+}
+
+// judge says what is known of a key now. While the fetch fails, a key that is not
+// known may be a new one: that is the network's fault, and not the token's.
+func (s *keySource) judge(kid string, now time.Time) (*rsa.PublicKey, error) {
+	key := s.keys[kid]
+	switch {
+	case !s.usable(now), key == nil && s.failures > 0:
+		return nil, ErrKeysUnavailable
+	case key == nil:
 		s.statistics.UnknownKeys++
+		return nil, ErrUnknownKey
 	}
-	fresh = usable && s.failures == 0
-	if now.Before(s.notBefore) {
-		return nil, fresh, false
-	}
-	if !usable || s.failures > 0 {
-		return nil, fresh, true
-	}
-	if now.Sub(s.askedAt) < cooldown {
-		return nil, fresh, false
-	}
-	s.askedAt = now
-	return nil, fresh, true
+	return key, nil
 }
 
-// fetch gets the keys: one fetch for all who ask at the same time, which goes on
-// when one of them goes away.
-func (s *keySource) fetch(ctx context.Context) error {
-	done := s.flight.DoChan("", func() (any, error) {
-		own, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
-		defer cancel()
-		body, err := s.get(own)
-		var keys map[string]*rsa.PublicKey
-		if err == nil {
-			keys, err = s.parse(body)
-		}
-		at := s.now()
-		s.store(keys, at, err)
-		if err != nil {
-			s.recall(own)
-		} else if s.kept != nil {
-			if err := s.kept.SaveKeySet(own, s.url, body, at); err != nil {
-				s.logger.Warn("keeping the keys", "error", err)
-			}
-		}
-		return nil, err
-	})
-	select {
-	case result := <-done:
-		if result.Err != nil {
-			return fmt.Errorf("%w: %w", ErrKeysUnavailable, result.Err)
-		}
-		return nil
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrKeysUnavailable, ctx.Err())
-	}
+// begin starts the fetch, which goes on when the one that caused it goes away.
+// The lock must be held.
+func (s *keySource) begin(ctx context.Context) *flight {
+	s.flight = &flight{done: make(chan struct{})}
+	s.statistics.Fetches++
+	go s.fly(context.WithoutCancel(ctx), s.flight)
+	return s.flight
 }
 
-// store keeps what a fetch brought; after a failure, what was known stays.
-func (s *keySource) store(keys map[string]*rsa.PublicKey, at time.Time, err error) {
+func (s *keySource) fly(ctx context.Context, f *flight) {
+	set, err := s.fetch(ctx)
+	at := s.now()
+	s.accept(set, at, err)
+	if err != nil {
+		s.recall(ctx)
+	} else {
+		s.keep(ctx, set.body, at)
+	}
+	s.mu.Lock()
+	s.flight = nil
+	s.mu.Unlock()
+	f.err = err
+	close(f.done)
+}
+
+// accept takes what a fetch brought; after a failure, what was known stays.
+func (s *keySource) accept(set keySet, at time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.statistics.Fetches++
 	if err == nil {
-		s.keys, s.fetchedAt, s.failures, s.notBefore = keys, at, 0, time.Time{}
+		s.keys, s.fetchedAt, s.failures, s.notBefore = set.keys, at, 0, time.Time{}
+		s.statistics.Ignored = set.ignored
 		return
 	}
 	s.statistics.Failures++
 	s.failures++
 	if s.failures > 1 { // the second try may come at once
-		wait := min(maxBackoff, time.Second<<min(s.failures-2, 10))
-		s.notBefore = s.now().Add(wait)
+		s.notBefore = at.Add(min(maxBackoff, time.Second<<min(s.failures-2, 10)))
 	}
-	s.logger.Warn("fetching the keys", "error", err, "failures", s.failures)
+	s.logger.Warn("fetching the keys", "url", s.url, "error", err, "failures", s.failures)
+}
+
+// keep hands a set on for the next process.
+func (s *keySource) keep(ctx context.Context, body []byte, at time.Time) {
+	if s.kept == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	if err := s.kept.SaveKeySet(ctx, s.url, body, at); err != nil {
+		s.logger.Warn("keeping the keys", "error", err)
+	}
 }
 
 // recall takes the keys of an earlier process where this one has none yet.
 func (s *keySource) recall(ctx context.Context) {
-	s.mu.Lock()
-	known := !s.fetchedAt.IsZero()
-	s.mu.Unlock()
-	if known || s.kept == nil {
+	if s.kept == nil || s.hasFetched() {
 		return
 	}
-	// The fetch may have used up its time; what is kept is near.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
 	body, at, err := s.kept.LoadKeySet(ctx, s.url)
 	if err != nil {
 		return // there is none, or the store has said why it can't be reached to whoever needs more of it
 	}
-	keys, err := s.parse(body)
+	set, err := s.parse(body)
 	if err != nil {
 		return
 	}
-	s.logger.Warn("going on with the keys of an earlier process", "fetched_at", at)
+	s.logger.Warn("going on with the keys of an earlier process", "url", s.url, "fetched_at", at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.keys, s.fetchedAt = keys, at
+	if now := s.now(); at.After(now) {
+		at = now // by another clock; keys from the future would never grow old
+	}
+	s.keys, s.fetchedAt, s.statistics.Ignored = set.keys, at, set.ignored
 }
 
-// get does the fetch.
-func (s *keySource) get(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
-	if err != nil {
-		return nil, err
-	}
-	req.Header.Set("Accept", "application/json")
-	resp, err := s.client.Do(req)
-	if err != nil {
-		return nil, err
-	}
-	defer resp.Body.Close() //nolint:errcheck // what was read is checked
-	if resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the answer is %s", resp.Status)
-	}
-	body, err := io.ReadAll(io.LimitReader(resp.Body, maxSetBytes+1))
-	if err != nil {
-		return nil, err
-	}
-	if len(body) > maxSetBytes {
-		return nil, errors.New("the answer is too large")
-	}
-	return body, nil
-}
-
-// parse reads a JWK Set (RFC 7517 §5). Keys that can't be used are passed over
-// with a line in the log; a set without any that can is an error.
-func (s *keySource) parse(body []byte) (map[string]*rsa.PublicKey, error) {
-	var set struct {
-		Keys []json.RawMessage `json:"keys"`
-	}
-	if err := json.Unmarshal(body, &set); err != nil {
-		return nil, errors.New("the answer is not a JWK Set")
-	}
-	if len(set.Keys) > maxKeys {
-		return nil, errors.New("the answer has too many keys")
-	}
-	keys := map[string]*rsa.PublicKey{}
-	for _, raw := range set.Keys {
-		kid, key, err := usableKey(raw)
-		if err == nil && keys[kid] != nil {
-			err = errors.New("its id is there twice")
-		}
-		if err != nil {
-			s.logger.Warn("a key is passed over", "kid", kid, "error", err)
-			continue
-		}
-		keys[kid] = key
-	}
-	if len(keys) == 0 {
-		return nil, errors.New("the answer has no usable key")
-	}
-	return keys, nil
-}
-
-// usableKey reads one key, and says why it can't verify signatures.
-func usableKey(raw []byte) (kid string, key *rsa.PublicKey, err error) {
-	parsed, err := jwk.ParseKey(raw)
-	if err != nil {
-		return "", nil, errors.New("it is not a JWK")
-	}
-	kid, _ = parsed.KeyID()
-	alg, hasAlg := parsed.Algorithm()
-	use, hasUse := parsed.KeyUsage()
-	ops, hasOps := parsed.KeyOps()
-	switch {
-	case kid == "" || len(kid) > 256:
-		return "", nil, errors.New("it has no usable id")
-	case hasAlg && alg.String() != algorithm:
-		return kid, nil, errors.New("it is of another algorithm")
-	case hasUse && use != "sig":
-		return kid, nil, errors.New("it is not for signatures")
-	case hasOps && !slices.Contains(ops, jwk.KeyOpVerify):
-		return kid, nil, errors.New("it is not for verifying")
-	}
-	key = &rsa.PublicKey{}
-	if err := jwk.Export(parsed, key); err != nil {
-		return kid, nil, errors.New("it is not a public RSA key")
-	}
-	if bits := key.N.BitLen(); bits < minRSABits || bits > maxRSABits || key.E < 3 || key.E%2 == 0 {
-		return kid, nil, errors.New("it is too weak, or too large")
-	}
-	return kid, key, nil
+func (s *keySource) hasFetched() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return !s.fetchedAt.IsZero()
 }
 
 // run keeps the keys fresh.
 func (s *keySource) run(ctx context.Context) error {
 	for {
 		wait := refreshEvery
-		if err := s.fetch(ctx); err != nil {
-			wait = s.backoff()
+		if !s.standby || s.hasFetched() {
+			if err := s.refresh(ctx); err != nil {
+				wait = s.backoff()
+			}
 		}
 		timer := time.NewTimer(wait)
 		select {
@@ -306,6 +243,16 @@ func (s *keySource) run(ctx context.Context) error {
 	}
 }
 
+func (s *keySource) refresh(ctx context.Context) error {
+	s.mu.Lock()
+	under := s.flight
+	if under == nil {
+		under = s.begin(ctx)
+	}
+	s.mu.Unlock()
+	return under.wait(ctx)
+}
+
 // backoff is how long to wait after a failure.
 func (s *keySource) backoff() time.Duration {
 	s.mu.Lock()
@@ -313,11 +260,16 @@ func (s *keySource) backoff() time.Duration {
 	return min(maxBackoff, max(time.Second, s.notBefore.Sub(s.now())))
 }
 
-// stats returns the counts.
-func (s *keySource) stats() Stats {
+// addTo adds the counts.
+func (s *keySource) addTo(sum *Stats) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	now := s.statistics
-	now.Keys = len(s.keys)
-	return now
+	sum.Fetches += s.statistics.Fetches
+	sum.Failures += s.statistics.Failures
+	sum.UnknownKeys += s.statistics.UnknownKeys
+	sum.Ignored += s.statistics.Ignored
+	sum.Keys += len(s.keys)
+	if at := s.fetchedAt; !at.IsZero() && (sum.FetchedAt.IsZero() || at.Before(sum.FetchedAt)) {
+		sum.FetchedAt = at
+	}
 }

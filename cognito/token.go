@@ -123,11 +123,12 @@ func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
 	if err != nil {
 		return token{}, err
 	}
-	if err := v.checkSignature(ctx, t); err != nil {
-		return token{}, err
-	}
-	if !slices.Contains(v.issuers, t.text("iss")) {
+	keys := v.keys[t.text("iss")]
+	if keys == nil {
 		return token{}, ErrIssuer
+	}
+	if err := t.checkSignature(ctx, keys); err != nil {
+		return token{}, err
 	}
 	if t.text("token_use") != use {
 		return token{}, ErrTokenUse
@@ -162,7 +163,7 @@ func (v *Verifier) checkRights(t token, use string) error {
 
 // checkSignature takes the key that the header names, and lets it verify with
 // its own algorithm alone.
-func (v *Verifier) checkSignature(ctx context.Context, t token) error {
+func (t token) checkSignature(ctx context.Context, keys *keySource) error {
 	if t.header["alg"] != algorithm {
 		return ErrAlgorithm
 	}
@@ -173,7 +174,7 @@ func (v *Verifier) checkSignature(ctx context.Context, t token) error {
 		}
 	}
 	kid, _ := t.header["kid"].(string)
-	key, err := v.keys.key(ctx, kid)
+	key, err := keys.key(ctx, kid)
 	if err != nil {
 		return err
 	}
@@ -216,21 +217,46 @@ func (v *Verifier) clientOf(t token, use string) string {
 // checkTimes comes last, so that ErrExpired says that all else is well.
 func (v *Verifier) checkTimes(t token) error {
 	now := v.config.Now()
-	exp, ok1 := t.time("exp")
-	nbf, ok2 := t.time("nbf")
-	iat, ok3 := t.time("iat")
 	latest := now.Add(v.config.Leeway)
-	switch {
-	case !ok1 || !ok2 || !ok3:
-		return ErrMalformed
-	case exp.IsZero():
+	exp, ok := t.time("exp")
+	if !ok {
+		return fmt.Errorf("%w: exp", ErrMalformed)
+	}
+	if exp.IsZero() {
 		return ErrNoExpiry
-	case nbf.After(latest) || iat.After(latest):
-		return ErrNotYetValid
-	case iat.IsZero():
-		return fmt.Errorf("%w: no iat", ErrMalformed)
-	case !now.Before(exp.Add(v.config.Leeway)):
+	}
+	for _, name := range []string{"nbf", "iat"} {
+		at, ok := t.time(name)
+		switch {
+		case !ok || name == "iat" && at.IsZero():
+			return fmt.Errorf("%w: %s", ErrMalformed, name)
+		case at.After(latest):
+			return fmt.Errorf("%w: %s", ErrNotYetValid, name)
+		}
+	}
+	if !now.Before(exp.Add(v.config.Leeway)) {
 		return ErrExpired
+	}
+	return nil
+}
+
+// belongsWith checks that an ID token and an access token come from one sign-in.
+func (t token) belongsWith(access token) error {
+	for _, name := range []string{"iss", "sub"} {
+		if t.text(name) != access.text(name) {
+			return fmt.Errorf("%w: %s", ErrPair, name)
+		}
+	}
+	if t.client != access.client {
+		return fmt.Errorf("%w: client", ErrPair)
+	}
+	// Pools without token revocation have none.
+	origin, other := t.text("origin_jti"), access.text("origin_jti")
+	if origin != "" && other != "" && origin != other {
+		return fmt.Errorf("%w: origin_jti", ErrPair)
+	}
+	if !t.hashFits(access.raw) {
+		return ErrAccessTokenHash
 	}
 	return nil
 }

@@ -30,6 +30,9 @@ type Config struct {
 	UserPool string
 	Issuer   string // instead of both, for an emulator; compared byte by byte
 	JWKSURL  string // instead of the pool's; https, or http on a loopback address; required with Issuer
+	// ReplicaRegions are where the pool is replicated to, where it has the original issuer: each has an issuer and keys of
+	// its own. The updated issuer ("issuer-cognito-idp") is the same in all regions. Not with Issuer.
+	ReplicaRegions []string
 
 	App             *App          // what ExchangeCode and AuthorizeURL work with; nil: they are ErrNoApp
 	ClientIDs       []string      // the app clients whose tokens are taken; at least one
@@ -47,8 +50,10 @@ type Config struct {
 // Verifier verifies the tokens of one pool. It is safe for concurrent use.
 type Verifier struct {
 	config  Config
+	client  *http.Client
 	issuers []string
-	keys    *keySource
+	keys    map[string]*keySource // by issuer
+	sources []*keySource          // each of them once
 }
 
 // New checks the configuration and returns the verifier. It does no I/O: the
@@ -65,7 +70,8 @@ func New(c Config) (*Verifier, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Logger = c.Logger.With("idp", c.Name)
-	v := &Verifier{config: c}
+	c.ClientIDs = slices.Clone(c.ClientIDs)
+	v := &Verifier{config: c, client: noRedirects(c.HTTPClient), keys: map[string]*keySource{}}
 	if err := v.locate(); err != nil {
 		return nil, err
 	}
@@ -86,31 +92,62 @@ func New(c Config) (*Verifier, error) {
 // locate finds the issuers and the keys of the pool.
 func (v *Verifier) locate() error {
 	c := v.config
-	jwks := c.JWKSURL
 	switch {
 	case c.Issuer != "" && c.JWKSURL == "":
 		return errors.New("cognito: with an issuer the JWKS URL is required")
+	case c.Issuer != "" && len(c.ReplicaRegions) > 0:
+		return errors.New("cognito: replica regions are those of a pool, and not of an issuer")
 	case c.Issuer != "":
 		v.issuers = []string{c.Issuer}
-	case !isLabel(c.Region) || !isLabel(c.UserPool) || !strings.HasPrefix(c.UserPool, c.Region+"_"):
-		return errors.New("cognito: a region and a user pool of it are required, or an issuer")
 	default:
-		suffix := "amazonaws.com"
-		if strings.HasPrefix(c.Region, "cn-") {
-			suffix = "amazonaws.com.cn"
+		issuers, err := issuersOf(c)
+		if err != nil {
+			return err
 		}
-		for _, host := range []string{"cognito-idp", "issuer-cognito-idp"} {
-			v.issuers = append(v.issuers, fmt.Sprintf("https://%s.%s.%s/%s", host, c.Region, suffix, c.UserPool))
-		}
-		if jwks == "" {
-			jwks = v.issuers[0] + "/.well-known/jwks.json"
-		}
+		v.issuers = issuers
 	}
-	if err := checkURL(jwks); err != nil {
-		return err
+	for i, issuer := range v.issuers {
+		if c.JWKSURL != "" && i > 0 {
+			v.keys[issuer] = v.sources[0]
+			continue
+		}
+		from := c.JWKSURL
+		if from == "" {
+			from = issuer + "/.well-known/jwks.json"
+		}
+		if err := checkURL(from); err != nil {
+			return err
+		}
+		// A pool has one of its issuers, and only the owner knows which; the others' keys are fetched when they are asked for.
+		s := &keySource{url: from, standby: i > 0, kept: c.Store, client: v.client, now: c.Now, logger: c.Logger}
+		v.keys[issuer], v.sources = s, append(v.sources, s)
 	}
-	v.keys = newKeySource(jwks, c)
 	return nil
+}
+
+// issuersOf returns the issuers of a pool: the original one first, then the
+// updated one, then those of the replicas.
+func issuersOf(c Config) ([]string, error) {
+	if !isLabel(c.Region) || !isLabel(c.UserPool) || !strings.HasPrefix(c.UserPool, c.Region+"_") {
+		return nil, errors.New("cognito: a region and a user pool of it are required, or an issuer")
+	}
+	issuers := []string{issuerAt("cognito-idp", c.Region, c.UserPool), issuerAt("issuer-cognito-idp", c.Region, c.UserPool)}
+	for _, region := range c.ReplicaRegions {
+		issuer := issuerAt("cognito-idp", region, c.UserPool)
+		if !isLabel(region) || slices.Contains(issuers, issuer) {
+			return nil, fmt.Errorf("cognito: the replica region %q is none, or is there already", region)
+		}
+		issuers = append(issuers, issuer)
+	}
+	return issuers, nil
+}
+
+func issuerAt(host, region, pool string) string {
+	suffix := "amazonaws.com"
+	if strings.HasPrefix(region, "cn-") {
+		suffix = "amazonaws.com.cn"
+	}
+	return fmt.Sprintf("https://%s.%s.%s/%s", host, region, suffix, pool)
 }
 
 // isLabel reports whether s can stand in a host name or a path as it is.
@@ -140,11 +177,21 @@ func (v *Verifier) Name() string { return v.config.Name }
 func (v *Verifier) Issuers() []string { return slices.Clone(v.issuers) }
 
 // Run fetches the keys, and again every ten minutes, until the context ends; it
-// then returns the context's error. A failure is logged and tried again.
-func (v *Verifier) Run(ctx context.Context) error { return v.keys.run(ctx) }
+// then returns the context's error. A failure is logged and tried again. Those of
+// the updated issuer and of replicas are kept fresh from their first token on.
+func (v *Verifier) Run(ctx context.Context) error {
+	_ = runAll(ctx, v.sources, (*keySource).run) // each ends with the context
+	return ctx.Err()
+}
 
 // Stats counts what happened to the keys since the start.
-func (v *Verifier) Stats() Stats { return v.keys.stats() }
+func (v *Verifier) Stats() Stats {
+	var sum Stats
+	for _, s := range v.sources {
+		s.addTo(&sum)
+	}
+	return sum
+}
 
 // VerifyID verifies an ID token by itself. Whether at_hash is right, only
 // VerifyPair can tell.
@@ -179,66 +226,8 @@ func (v *Verifier) VerifyPair(ctx context.Context, idToken, accessToken string) 
 	if err != nil {
 		return Identity{}, fmt.Errorf("access token: %w", err)
 	}
-	origin, accessOrigin := id.text("origin_jti"), access.text("origin_jti")
-	switch {
-	case id.text("sub") != access.text("sub"), id.client != access.client, id.text("iss") != access.text("iss"),
-		origin != "" && accessOrigin != "" && origin != accessOrigin:
-		return Identity{}, ErrPair
-	case !id.hashFits(accessToken):
-		return Identity{}, ErrAccessTokenHash
+	if err := id.belongsWith(access); err != nil {
+		return Identity{}, err
 	}
 	return v.identity(id)
-}
-
-// Set is the verifiers of several pools. It is safe for concurrent use.
-type Set struct {
-	all      []*Verifier
-	byIssuer map[string]*Verifier
-}
-
-// NewSet joins verifiers. Two of one name, or of one issuer, are an error: which
-// of them should a token go to?
-func NewSet(verifiers ...*Verifier) (*Set, error) {
-	s := &Set{all: verifiers, byIssuer: map[string]*Verifier{}}
-	names := map[string]bool{}
-	for _, v := range verifiers {
-		if names[v.config.Name] {
-			return nil, fmt.Errorf("cognito: the name %q is given twice", v.config.Name)
-		}
-		names[v.config.Name] = true
-		for _, issuer := range v.issuers {
-			if s.byIssuer[issuer] != nil {
-				return nil, fmt.Errorf("cognito: the issuer %q is given twice; one pool takes several clients", issuer)
-			}
-			s.byIssuer[issuer] = v
-		}
-	}
-	return s, nil
-}
-
-// VerifyPair verifies a pair with the pool that its ID token names. What the
-// token says there is not believed: that pool alone then verifies it.
-func (s *Set) VerifyPair(ctx context.Context, idToken, accessToken string) (Identity, error) {
-	t, err := parse(idToken)
-	if err != nil {
-		return Identity{}, fmt.Errorf("ID token: %w", err)
-	}
-	v := s.byIssuer[t.text("iss")]
-	if v == nil {
-		return Identity{}, fmt.Errorf("ID token: %w", ErrIssuer)
-	}
-	return v.VerifyPair(ctx, idToken, accessToken)
-}
-
-// Run keeps the keys of all pools fresh until the context ends.
-func (s *Set) Run(ctx context.Context) error {
-	done := make(chan error, len(s.all))
-	for _, v := range s.all {
-		go func() { done <- v.Run(ctx) }()
-	}
-	var err error
-	for range s.all {
-		err = errors.Join(err, <-done)
-	}
-	return err
 }

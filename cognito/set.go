@@ -1,0 +1,63 @@
+package cognito
+
+import (
+	"context"
+	"errors"
+	"fmt"
+)
+
+// Set is the verifiers of several pools. It is safe for concurrent use.
+type Set struct {
+	all      []*Verifier
+	byIssuer map[string]*Verifier
+}
+
+// NewSet joins verifiers. Two of one name, or of one issuer, are an error: which
+// of them should a token go to?
+func NewSet(verifiers ...*Verifier) (*Set, error) {
+	s := &Set{all: verifiers, byIssuer: map[string]*Verifier{}}
+	names := map[string]bool{}
+	for _, v := range verifiers {
+		if names[v.config.Name] {
+			return nil, fmt.Errorf("cognito: the name %q is given twice", v.config.Name)
+		}
+		names[v.config.Name] = true
+		for _, issuer := range v.issuers {
+			if s.byIssuer[issuer] != nil {
+				return nil, fmt.Errorf("cognito: the issuer %q is given twice; one pool takes several clients", issuer)
+			}
+			s.byIssuer[issuer] = v
+		}
+	}
+	return s, nil
+}
+
+// VerifyPair verifies a pair with the pool that its ID token names. What the
+// token says there is not believed: that pool alone then verifies it.
+func (s *Set) VerifyPair(ctx context.Context, idToken, accessToken string) (Identity, error) {
+	t, err := parse(idToken)
+	if err != nil {
+		return Identity{}, fmt.Errorf("ID token: %w", err)
+	}
+	v := s.byIssuer[t.text("iss")]
+	if v == nil {
+		return Identity{}, fmt.Errorf("ID token: %w", ErrIssuer)
+	}
+	return v.VerifyPair(ctx, idToken, accessToken)
+}
+
+// Run keeps the keys of all pools fresh until the context ends.
+func (s *Set) Run(ctx context.Context) error { return runAll(ctx, s.all, (*Verifier).Run) }
+
+// runAll runs all at once until every one has returned.
+func runAll[T any](ctx context.Context, all []T, run func(T, context.Context) error) error {
+	done := make(chan error, len(all))
+	for _, one := range all {
+		go func() { done <- run(one, ctx) }()
+	}
+	var err error
+	for range all {
+		err = errors.Join(err, <-done)
+	}
+	return err
+}
