@@ -65,7 +65,7 @@ type SessionUser struct {
 type SigningKey struct {
 	KeyID         string // RFC 7638 thumbprint of the public key
 	Algorithm     string // JWS "alg"
-	State         string // "published", "signing", "retired"
+	State         string // as it was stored: "published", "signing", or "retired" once RetiredAt is decided; the times decide
 	SealedPrivate []byte
 	PublicJWK     json.RawMessage
 	CreatedAt     time.Time

@@ -115,6 +115,10 @@ type SigningKeys interface {
 	// CreateFirstSigningKey stores the key unless there is one of the same algorithm already that is not retired;
 	// of many replicas that start at once exactly one gets true.
 	CreateFirstSigningKey(ctx context.Context, k SigningKey) (bool, error)
+	// RotateSigningKey stores k. Every key that is not retired yet retires when k begins to sign, and is removed at
+	// removeAt; those that were removed before k was made are forgotten. All or nothing; ErrConflict where there is
+	// a key of this id.
+	RotateSigningKey(ctx context.Context, k SigningKey, removeAt time.Time) error
 }
 
 // KeySets keeps the last good keys of identity providers, so that a restart

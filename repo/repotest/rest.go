@@ -144,6 +144,42 @@ func testSigningKeys(t *testing.T, r repo.Repository) {
 	}
 }
 
+func testRotateSigningKey(t *testing.T, r repo.Repository) {
+	key := func(id string, age time.Duration) repo.SigningKey {
+		return repo.SigningKey{
+			KeyID: id, Algorithm: "ES256", State: "published", SealedPrivate: []byte{1}, PublicJWK: json.RawMessage(`{}`),
+			CreatedAt: stored(at.Add(age)), SignsAt: stored(at.Add(age + time.Minute)),
+		}
+	}
+	first, second, third := key("1", 0), key("2", time.Hour), key("3", 2*time.Hour)
+	_, err := r.CreateFirstSigningKey(t.Context(), first)
+	must(t, err)
+	if err := r.RotateSigningKey(t.Context(), first, at); !errors.Is(err, repo.ErrConflict) {
+		t.Errorf("a key that is there: %v", err)
+	}
+	want := func(keys ...repo.SigningKey) {
+		t.Helper()
+		got, err := r.ListSigningKeys(t.Context())
+		must(t, err)
+		if diff := cmp.Diff(keys, got); diff != "" {
+			t.Errorf("keys (-want +got):\n%s", diff)
+		}
+	}
+	want(first)
+	retired := func(k repo.SigningKey, from, until time.Time) repo.SigningKey {
+		k.State, k.RetiredAt, k.RemoveAt = "retired", from, until
+		return k
+	}
+	removed := second.SignsAt.Add(30 * time.Minute)
+	must(t, r.RotateSigningKey(t.Context(), second, removed))
+	want(retired(first, second.SignsAt, removed), second)
+	must(t, r.RotateSigningKey(t.Context(), third, third.SignsAt.Add(time.Hour)))
+	want(retired(second, third.SignsAt, third.SignsAt.Add(time.Hour)), third)
+	if created, err := r.CreateFirstSigningKey(t.Context(), key("4", 0)); err != nil || created {
+		t.Errorf("a first key after all: %t, %v", created, err)
+	}
+}
+
 func testFirstKeys(t *testing.T, r repo.Repository) {
 	var made atomic.Int64
 	errs := together(20, func(i int) error {

@@ -9,9 +9,12 @@ import (
 )
 
 const (
-	selectKeys = `SELECT ` + keyColumns + ` FROM signing_keys ORDER BY created_at, kid`
-	insertKey  = `INSERT INTO signing_keys (` + keyColumns + `) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
+	selectKeys     = `SELECT ` + keyColumns + ` FROM signing_keys ORDER BY created_at, kid`
+	insertFirstKey = `INSERT INTO signing_keys (` + keyColumns + `) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
 		WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE alg = $2 AND state <> 'retired')`
+	insertKey  = `INSERT INTO signing_keys (` + keyColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
+	retireKeys = `UPDATE signing_keys SET state = 'retired', retired_at = $1, remove_at = $2 WHERE state <> 'retired'`
+	forgetKeys = `DELETE FROM signing_keys WHERE remove_at < $1`
 	// Two replicas that start at once would both see no key: on Postgres the second waits for the first here. SQLite has
 	// one writer anyway.
 	lockKeysPostgres = `LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`
@@ -37,17 +40,47 @@ func (s *Store) ListSigningKeys(ctx context.Context) ([]repo.SigningKey, error) 
 // CreateFirstSigningKey stores the first key of an algorithm.
 func (s *Store) CreateFirstSigningKey(ctx context.Context, k repo.SigningKey) (created bool, err error) {
 	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-		if s.postgres() {
-			if _, err := tx.ExecContext(ctx, lockKeysPostgres); err != nil {
-				return err
-			}
+		if err := s.lockKeys(ctx, tx); err != nil {
+			return err
 		}
-		n, err := changeIn(ctx, tx, insertKey, k.KeyID, k.Algorithm, k.State, k.SealedPrivate, string(k.PublicJWK),
-			micro(k.CreatedAt), micro(k.SignsAt), nullable(k.RetiredAt), nullable(k.RemoveAt))
+		n, err := changeIn(ctx, tx, insertFirstKey, keyArgs(k)...)
 		created = n > 0
 		return err
 	})
 	return created, s.fail(ctx, "storing the first signing key", err)
+}
+
+// RotateSigningKey stores a key and retires the others.
+func (s *Store) RotateSigningKey(ctx context.Context, k repo.SigningKey, removeAt time.Time) error {
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
+		err := s.lockKeys(ctx, tx)
+		if err == nil {
+			_, err = changeIn(ctx, tx, retireKeys, micro(k.SignsAt), micro(removeAt))
+		}
+		if err == nil {
+			_, err = changeIn(ctx, tx, forgetKeys, micro(k.CreatedAt))
+		}
+		if err == nil {
+			_, err = changeIn(ctx, tx, insertKey, keyArgs(k)...)
+		}
+		return err
+	})
+	return s.fail(ctx, "rotating the signing key", err)
+}
+
+func (s *Store) lockKeys(ctx context.Context, tx *sqlx.Tx) error {
+	if !s.postgres() {
+		return nil
+	}
+	_, err := tx.ExecContext(ctx, lockKeysPostgres)
+	return err
+}
+
+func keyArgs(k repo.SigningKey) []any {
+	return []any{
+		k.KeyID, k.Algorithm, k.State, k.SealedPrivate, string(k.PublicJWK),
+		micro(k.CreatedAt), micro(k.SignsAt), nullable(k.RetiredAt), nullable(k.RemoveAt),
+	}
 }
 
 // SaveKeySet stores an identity provider's keys.
