@@ -43,6 +43,9 @@ type KeyStore interface {
 	// CreateFirstSigningKey MUST store the key only where there is none of its algorithm that is not retired, so
 	// that of many replicas exactly one gets true.
 	CreateFirstSigningKey(ctx context.Context, k repo.SigningKey) (bool, error)
+	// RotateSigningKey MUST store the key, and let every other that is not retired retire when it begins to sign and
+	// be removed at removeAt: all or nothing.
+	RotateSigningKey(ctx context.Context, k repo.SigningKey, removeAt time.Time) error
 }
 
 // Config says how tokens are made and what is asked of them.

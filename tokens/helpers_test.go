@@ -48,6 +48,22 @@ func (s *store) CreateFirstSigningKey(_ context.Context, k repo.SigningKey) (boo
 	return true, nil
 }
 
+func (s *store) RotateSigningKey(_ context.Context, k repo.SigningKey, removeAt time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.makeErr != nil {
+		return s.makeErr
+	}
+	s.keys = slices.DeleteFunc(s.keys, func(old repo.SigningKey) bool { return !old.RemoveAt.IsZero() && old.RemoveAt.Before(k.CreatedAt) })
+	for i, old := range s.keys {
+		if old.State != "retired" {
+			s.keys[i].State, s.keys[i].RetiredAt, s.keys[i].RemoveAt = "retired", k.SignsAt, removeAt
+		}
+	}
+	s.keys = append(s.keys, k)
+	return nil
+}
+
 // change edits the stored keys.
 func (s *store) change(edit func([]repo.SigningKey) []repo.SigningKey) {
 	s.mu.Lock()

@@ -281,7 +281,7 @@ func TestAlgorithmChange(t *testing.T) {
 	if _, err := changed.VerifyAccess(before, start); err != nil {
 		t.Errorf("a token from before: %v", err)
 	}
-	for after, want := range map[time.Duration]string{0: tokens.ES256, 5*time.Minute - 1: tokens.ES256, 5 * time.Minute: tokens.EdDSA} {
+	for after, want := range map[time.Duration]string{0: tokens.ES256, 10*time.Minute - 1: tokens.ES256, 10 * time.Minute: tokens.EdDSA} {
 		if _, alg := changed.SignerID(start.Add(after)); alg != want {
 			t.Errorf("after %v signs %s", after, alg)
 		}

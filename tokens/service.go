@@ -56,7 +56,7 @@ func New(c Config) (*Service, error) {
 // is left out, with a warning: without the secret nobody can tell whose it is.
 //
 // Where keys of another algorithm are signing already, a new key first signs
-// after JWKSMaxAge, when every verifier has it.
+// when every verifier has it, as in Rotate.
 func (s *Service) Load(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
@@ -113,7 +113,7 @@ func (s *Service) createFirst(ctx context.Context, records []repo.SigningKey) ([
 	signsAt := now
 	for _, r := range records {
 		if r.State != stateRetired {
-			signsAt = now.Add(s.cfg.JWKSMaxAge)
+			signsAt = now.Add(s.lead())
 		}
 	}
 	record, err := newKeyRecord(s.cfg.Algorithm, s.sealers[0], now, signsAt)

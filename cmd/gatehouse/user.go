@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/config"
 	"github.com/gatehouse-auth/gatehouse/password"
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/google/uuid"
@@ -189,6 +190,7 @@ func (c *cli) userStateCommand(name, short string, change func(repo.Repository, 
 
 // admin is what a command works with that changes the store.
 type admin struct {
+	config config.Config
 	store  repo.Repository
 	hasher *password.Hasher
 }
@@ -212,7 +214,7 @@ func (c *cli) withStore(do func(context.Context, *admin, []string) error) func(*
 		if err != nil {
 			return err
 		}
-		return do(cmd.Context(), &admin{store: store, hasher: hasher}, args)
+		return do(cmd.Context(), &admin{config: cfg, store: store, hasher: hasher}, args)
 	}
 }
 

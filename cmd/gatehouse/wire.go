@@ -63,12 +63,7 @@ type service struct {
 // wire builds the service from the configuration. It does no I/O but what the
 // signing keys need.
 func wire(ctx context.Context, c config.Config, store repo.Repository, logger *slog.Logger, m *metrics, closing context.Context) (*service, error) {
-	issuer, err := tokens.New(tokens.Config{
-		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
-		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
-		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType,
-		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: store, JWKSMaxAge: jwksMaxAge, Logger: logger,
-	})
+	issuer, err := newTokens(c, store, logger)
 	if err != nil {
 		return nil, err
 	}
@@ -92,6 +87,15 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	}
 	svc.handler, err = newHandler(c, store, issuer, sessions, logger, m, closing)
 	return svc, err
+}
+
+func newTokens(c config.Config, keys tokens.KeyStore, logger *slog.Logger) (*tokens.Service, error) {
+	return tokens.New(tokens.Config{
+		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
+		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
+		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType,
+		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: keys, JWKSMaxAge: jwksMaxAge, Logger: logger,
+	})
 }
 
 func newHasher(c config.Config) (*password.Hasher, error) {
