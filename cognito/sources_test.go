@@ -191,6 +191,32 @@ func TestOneGoesAway(t *testing.T) {
 	})
 }
 
+// TestFetchTakesThreeSeconds asks a pool that never answers.
+func TestFetchTakesThreeSeconds(t *testing.T) {
+	t.Parallel()
+	key := cognitotest.NewKey()
+	synctest.Test(t, func(t *testing.T) {
+		v, err := cognito.New(cognito.Config{
+			Name: "c", Region: "us-east-1", UserPool: "us-east-1_a", ClientIDs: []string{cognitotest.ClientID},
+			HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				<-r.Context().Done()
+				return nil, r.Context().Err()
+			})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now() // the bubble's clock
+		_, err = v.VerifyID(t.Context(), issue(original, "kid-1", key))
+		if !errors.Is(err, cognito.ErrKeysUnavailable) || time.Since(begun) != 3*time.Second {
+			t.Errorf("after %s: %v", time.Since(begun), err)
+		}
+		if got := v.Stats(); got.Fetches != 1 || got.Failures != 1 {
+			t.Errorf("counted %+v", got)
+		}
+	})
+}
+
 // TestFloodDuringAnOutage sends made-up key ids while the fetch fails: the
 // cooldown holds, and the keys that are known go on serving.
 func TestFloodDuringAnOutage(t *testing.T) {
