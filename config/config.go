@@ -74,6 +74,7 @@ type IDP struct {
 	Type              string   `yaml:"type" doc:"cognito."`
 	Region            string   `yaml:"region" doc:"Of the user pool."`
 	UserPool          string   `yaml:"user_pool" doc:"Id of the user pool."`
+	ReplicaRegions    []string `yaml:"replica_regions" doc:"Regions that the pool is replicated to."`
 	ClientIDs         []string `yaml:"client_ids" doc:"App clients whose tokens are taken."`
 	HostedUI          string   `yaml:"hosted_ui" doc:"URL of the hosted UI: with it codes are exchanged here, for the first of client_ids."`
 	ClientSecretFile  string   `yaml:"client_secret_file" doc:"File with the secret of that client, where it is a confidential one."`

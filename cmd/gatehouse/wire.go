@@ -126,7 +126,7 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 		}
 		v, err := cognito.New(cognito.Config{
 			App: app, Store: store,
-			Name: p.Name, Region: p.Region, UserPool: p.UserPool, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
+			Name: p.Name, Region: p.Region, UserPool: p.UserPool, ReplicaRegions: p.ReplicaRegions, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
 			ClientIDs: p.ClientIDs, RequiredGroups: p.RequiredGroups, RequiredScopes: p.RequiredScopes, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 		})
 		if err != nil {
