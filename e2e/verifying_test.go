@@ -6,6 +6,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"os/exec"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -80,6 +82,51 @@ func TestGoVerifiesAccessTokens(t *testing.T) {
 		var userID string
 		if err := verified.Get("user_id", &userID); err != nil || userID == "" {
 			t.Errorf("the user is %q, %v", userID, err)
+		}
+	}
+}
+
+// TestNodeVerifiesAccessTokens runs the JavaScript of docs/verifying.md.
+func TestNodeVerifiesAccessTokens(t *testing.T) {
+	t.Parallel()
+	document, err := os.ReadFile("../docs/verifying.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, shown, _ := strings.Cut(string(document), "```js\n")
+	shown, _, _ = strings.Cut(shown, "```")
+	const site = "https://auth.example.com"
+	s := start(t, map[string]string{"GATEHOUSE_ISSUER": site, "GATEHOUSE_TOKENS_AUDIENCE": `["api"]`})
+	s.command(t, "correct horse battery\n", "user", "add", "alice", "--password-stdin")
+	granted := s.signIn(t, "alice", "correct horse battery")
+	token := granted.text(t, "access_token")
+
+	dir := t.TempDir()
+	modules, err := filepath.Abs("../test/node_modules")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink(modules, filepath.Join(dir, "node_modules")); err != nil {
+		t.Fatal(err)
+	}
+	script := "const token = process.env.TOKEN;\n" + strings.Replace(shown, site+"/.well-known", s.url+"/.well-known", 1) +
+		"console.log(`the user is ${payload.user_id}`);\n"
+	if err := os.WriteFile(filepath.Join(dir, "verify.mjs"), []byte(script), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, tc := range []struct {
+		sentence, token, says string
+		good                  bool
+	}{
+		{"an access token is accepted", token, "the user is 0", true},
+		{"a token with a changed signature is refused", spoil(token), "signature verification failed", false},
+		{"a refresh token is no access token", granted.cookie("refresh_cookie"), `"alg" (Algorithm) Header Parameter value not allowed`, false},
+	} {
+		cmd := exec.CommandContext(t.Context(), node(t), "verify.mjs")
+		cmd.Dir, cmd.Env = dir, append(os.Environ(), "TOKEN="+tc.token)
+		output, err := cmd.CombinedOutput()
+		if (err == nil) != tc.good || !strings.Contains(string(output), tc.says) {
+			t.Errorf("%s: %v, %s", tc.sentence, err, output)
 		}
 	}
 }
