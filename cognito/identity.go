@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"net/mail"
 	"time"
+	"unicode"
 	"unicode/utf8"
 )
 
@@ -119,7 +120,7 @@ func isClean(s string, most int) bool {
 		return false
 	}
 	for _, r := range s {
-		if r < ' ' || r == 0x7f || r == utf8.RuneError {
+		if unicode.IsControl(r) || r == utf8.RuneError {
 			return false
 		}
 	}

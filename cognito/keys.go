@@ -58,8 +58,9 @@ type keySource struct {
 
 // flight is a fetch, which any number may wait for.
 type flight struct {
-	done chan struct{} // closed at the end
-	err  error         // to be read after it
+	asked string        // the key id that caused it; empty: none
+	done  chan struct{} // closed at the end
+	err   error         // to be read after it
 }
 
 func (f *flight) wait(ctx context.Context) error {
@@ -119,7 +120,7 @@ func (s *keySource) look(ctx context.Context, kid string) (*rsa.PublicKey, *flig
 	case s.usable(now):
 		s.askAfter = now.Add(cooldown)
 	}
-	return nil, s.begin(ctx), nil
+	return nil, s.begin(ctx, kid), nil
 }
 
 func (s *keySource) usable(now time.Time) bool {
@@ -142,8 +143,8 @@ func (s *keySource) judge(kid string, now time.Time) (*rsa.PublicKey, error) {
 
 // begin starts the fetch, which goes on when the one that caused it goes away.
 // The lock must be held.
-func (s *keySource) begin(ctx context.Context) *flight {
-	s.flight = &flight{done: make(chan struct{})}
+func (s *keySource) begin(ctx context.Context, asked string) *flight {
+	s.flight = &flight{asked: asked, done: make(chan struct{})}
 	s.statistics.Fetches++
 	go s.fly(context.WithoutCancel(ctx), s.flight)
 	return s.flight
@@ -152,7 +153,7 @@ func (s *keySource) begin(ctx context.Context) *flight {
 func (s *keySource) fly(ctx context.Context, f *flight) {
 	set, err := s.fetch(ctx)
 	at := s.now()
-	s.accept(set, at, err)
+	s.accept(f.asked, set, at, err)
 	if err != nil {
 		s.recall(ctx)
 	} else {
@@ -166,10 +167,13 @@ func (s *keySource) fly(ctx context.Context, f *flight) {
 }
 
 // accept takes what a fetch brought; after a failure, what was known stays.
-func (s *keySource) accept(set keySet, at time.Time, err error) {
+func (s *keySource) accept(asked string, set keySet, at time.Time, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if err == nil {
+		if asked != "" && set.keys[asked] == nil {
+			s.askAfter = at.Add(cooldown) // a made-up id caused even the first fetch; the next one need not
+		}
 		s.keys, s.fetchedAt, s.failures, s.notBefore = set.keys, at, 0, time.Time{}
 		s.statistics.Ignored = set.ignored
 		return
@@ -247,7 +251,7 @@ func (s *keySource) refresh(ctx context.Context) error {
 	s.mu.Lock()
 	under := s.flight
 	if under == nil {
-		under = s.begin(ctx)
+		under = s.begin(ctx, "")
 	}
 	s.mu.Unlock()
 	return under.wait(ctx)

@@ -36,7 +36,11 @@ func (c *cloud) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	delay := c.delay
 	c.mu.Unlock()
-	time.Sleep(delay)
+	select {
+	case <-time.After(delay):
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	}
 	if !known {
 		return nil, errors.New("no network")
 	}

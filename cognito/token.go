@@ -38,12 +38,11 @@ type token struct {
 
 // parse takes a token apart, strictly, and verifies nothing.
 func parse(raw string) (token, error) {
-	parts := strings.Split(raw, ".")
 	// Go's base64 passes over line breaks, which would give one token many spellings.
-	if len(raw) > maxToken || len(parts) != 3 || strings.ContainsAny(raw, "\r\n") {
+	if len(raw) > maxToken || strings.Count(raw, ".") != 2 || strings.ContainsAny(raw, "\r\n") {
 		return token{}, ErrMalformed
 	}
-	t := token{raw: raw}
+	t, parts := token{raw: raw}, strings.Split(raw, ".")
 	for i, into := range []*map[string]any{&t.header, &t.claims} {
 		b, err := base64.RawURLEncoding.Strict().DecodeString(parts[i])
 		if err != nil || !utf8.Valid(b) {
@@ -214,7 +213,7 @@ func (v *Verifier) clientOf(t token, use string) string {
 	return ""
 }
 
-// checkTimes comes last, so that ErrExpired says that all else is well.
+// checkTimes comes last, so that ErrExpired says that all else of the token is well.
 func (v *Verifier) checkTimes(t token) error {
 	now := v.config.Now()
 	latest := now.Add(v.config.Leeway)

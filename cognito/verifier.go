@@ -215,8 +215,9 @@ func (v *Verifier) VerifyAccess(ctx context.Context, token string) (Identity, er
 
 // VerifyPair verifies an ID token and the access token that was issued with it,
 // and that they belong together: the same subject, client, issuer and sign-in,
-// and at_hash where it is there. ErrExpired says that all is well but the time
-// of one; errors.Is with ErrKeysUnavailable, that the network is at fault.
+// and at_hash where it is there. ErrExpired says that one of them is genuine and
+// over, and nothing of the other; ErrKeysUnavailable, that the network is at
+// fault.
 func (v *Verifier) VerifyPair(ctx context.Context, idToken, accessToken string) (Identity, error) {
 	id, err := v.verify(ctx, idToken, useID)
 	if err != nil {
