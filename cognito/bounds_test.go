@@ -112,6 +112,23 @@ func TestClaimsAreBounded(t *testing.T) {
 	}
 }
 
+// TestWhatIsNoAddress has e-mail claims that a mailer would read as an address,
+// and another as another one: each is dropped, and the sign-in goes on.
+func TestWhatIsNoAddress(t *testing.T) {
+	t.Parallel()
+	p := pool(t)
+	v := verifier(t, p, nil)
+	for _, email := range []string{
+		"Admin <a@example.test>", "<a@example.test>", "a@example.test ", "a@example.test (admin)", `"a b"@example.test`,
+		"a@example.test, b@example.test", "a@example.test\r\nBcc: b@example.test", "a@", "@example.test",
+	} {
+		got, err := v.VerifyID(t.Context(), p.Sign("kid-1", p.ID("111", now).With(claims{"email": email})))
+		if err != nil || got.Email != "" {
+			t.Errorf("%q: taken as %q, %v", email, got.Email, err)
+		}
+	}
+}
+
 // answers is a client for which every address answers with a body.
 func answers(body func(*http.Request) string) *http.Client {
 	return &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
