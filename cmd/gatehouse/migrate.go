@@ -3,22 +3,14 @@ package main
 import (
 	"fmt"
 
+	"github.com/gatehouse-auth/gatehouse/config"
 	"github.com/spf13/cobra"
 )
 
 func (c *cli) migrateCommand() *cobra.Command {
 	migrate := group(&cobra.Command{Use: "migrate", Short: "Change the schema of the database"})
 	step := func(use, short string, do func(*cobra.Command, store) error) *cobra.Command {
-		return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
-			if err != nil {
-				return err
-			}
-			store, err := openStore(cfg)
-			if err != nil {
-				return err
-			}
-			defer store.Close() //nolint:errcheck // every change was acknowledged before
+		return &cobra.Command{Use: use, Short: short, Args: cobra.NoArgs, RunE: c.withDatabase(func(cmd *cobra.Command, _ config.Config, store store, _ []string) error {
 			if err := do(cmd, store); err != nil {
 				return err
 			}
@@ -27,7 +19,7 @@ func (c *cli) migrateCommand() *cobra.Command {
 				return err
 			}
 			return c.print(status, fmt.Sprintf("the schema is at version %d of %d", status.Current, status.Latest))
-		}}
+		})}
 	}
 	migrate.AddCommand(
 		step("up", "Bring the schema up to date", func(cmd *cobra.Command, s store) error { return s.Migrate(cmd.Context()) }),

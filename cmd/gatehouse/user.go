@@ -195,8 +195,9 @@ type admin struct {
 	hasher *password.Hasher
 }
 
-// withStore runs a command against the configured store and closes it.
-func (c *cli) withStore(do func(context.Context, *admin, []string) error) func(*cobra.Command, []string) error {
+// withDatabase runs a command against the configured database, whatever its
+// schema, and closes it.
+func (c *cli) withDatabase(do func(*cobra.Command, config.Config, store, []string) error) func(*cobra.Command, []string) error {
 	return func(cmd *cobra.Command, args []string) error {
 		cfg, err := c.load()
 		if err != nil {
@@ -207,6 +208,13 @@ func (c *cli) withStore(do func(context.Context, *admin, []string) error) func(*
 			return err
 		}
 		defer store.Close() //nolint:errcheck // every write was acknowledged before
+		return do(cmd, cfg, store, args)
+	}
+}
+
+// withStore is withDatabase for a command that needs the schema of this program.
+func (c *cli) withStore(do func(context.Context, *admin, []string) error) func(*cobra.Command, []string) error {
+	return c.withDatabase(func(cmd *cobra.Command, cfg config.Config, store store, args []string) error {
 		if err := prepareStore(cmd.Context(), cfg, store, false); err != nil {
 			return err
 		}
@@ -215,7 +223,7 @@ func (c *cli) withStore(do func(context.Context, *admin, []string) error) func(*
 			return err
 		}
 		return do(cmd.Context(), &admin{config: cfg, store: store, hasher: hasher}, args)
-	}
+	})
 }
 
 func (a *admin) find(ctx context.Context, username string) (repo.User, error) {
