@@ -2,7 +2,8 @@
 // the keys that sign them.
 //
 // A Service is made by New, which does no I/O, and is ready once Load has read
-// the signing keys (or made the first). Run keeps them fresh.
+// the signing keys (or made the first). Run keeps them fresh; Rotate makes a new
+// one and retires the others.
 //
 //   - IssueAccess and VerifyAccess: access tokens, which every other service
 //     can verify with the keys that JWKS publishes.
