@@ -16,6 +16,7 @@ type Config struct {
 	Issuer          string         `yaml:"issuer" doc:"The iss of access tokens: the URL by which clients know this service."`
 	BasePath        string         `yaml:"base_path" doc:"Where the operations stand."`
 	Tokens          Tokens         `yaml:"tokens"`
+	Keys            Keys           `yaml:"keys"`
 	Sessions        Sessions       `yaml:"sessions"`
 	Cookies         Cookies        `yaml:"cookies"`
 	CSRF            string         `yaml:"csrf" doc:"token: refresh and logoff need the CSRF token. origin: a browser's Origin or Sec-Fetch-Site is enough."`
@@ -139,6 +140,7 @@ func Default() Config {
 			Algorithm: "ES256", AccessLifetime: 5 * time.Minute, RefreshLifetime: 24 * time.Hour, SessionLifetime: 720 * time.Hour,
 			Leeway: 30 * time.Second, UserIDClaim: "user_id", UserIDType: "string",
 		},
+		Keys:     Keys{JWKSMaxAge: 5 * time.Minute},
 		Sessions: Sessions{Grace: 30 * time.Second, LateRetries: 1},
 		Cookies: Cookies{
 			RefreshName: "refresh_cookie", CSRFName: "CSRF_token", Salt: "extra", Secure: true, SameSite: "strict", Profile: "seed",

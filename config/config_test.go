@@ -241,6 +241,7 @@ func TestValidate(t *testing.T) {
 		{"no lifetime", func(c *config.Config) { c.Tokens.AccessLifetime = 0 }, "access_lifetime"},
 		{"a refresh token that dies first", func(c *config.Config) { c.Tokens.RefreshLifetime = time.Minute }, "refresh_lifetime"},
 		{"a session that dies first", func(c *config.Config) { c.Tokens.SessionLifetime = time.Hour }, "session_lifetime"},
+		{"a key set for half a second", func(c *config.Config) { c.Keys.JWKSMaxAge = time.Second / 2 }, "keys.jwks_max_age"},
 		{"an hour of leeway", func(c *config.Config) { c.Tokens.Leeway = time.Hour }, "leeway"},
 		{"an empty audience", func(c *config.Config) { c.Tokens.Audience = []string{""} }, "audience"},
 		{"an endless grace", func(c *config.Config) { c.Sessions.Grace = time.Hour }, "grace"},

@@ -30,6 +30,7 @@ func (c Config) Validate() error {
 	k.secrets(c)
 	k.service(c)
 	k.tokens(c)
+	k.keys(c)
 	k.cookies(c)
 	k.claims(c)
 	k.idps(c)

@@ -24,9 +24,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/tokens"
 )
 
-// jwksMaxAge is how long verifiers may keep the published keys.
-const jwksMaxAge = 5 * time.Minute
-
 // sqlitePath returns the file of an embedded database, and whether the
 // configuration has one.
 func sqlitePath(c config.Config) (string, bool) {
@@ -94,7 +91,7 @@ func newTokens(c config.Config, keys tokens.KeyStore, logger *slog.Logger) (*tok
 		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
 		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
 		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType,
-		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: keys, JWKSMaxAge: jwksMaxAge, Logger: logger,
+		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: keys, JWKSMaxAge: c.Keys.JWKSMaxAge, Logger: logger,
 	})
 }
 
@@ -197,7 +194,7 @@ func newHandler(
 		Sessions: sessions, Tokens: issuer, Store: store,
 		RefreshCookie: refresh, CSRFCookie: csrf, CSRF: cookie.NewCSRF(issuer.DeriveKeys("gatehouse/csrf/1")...), CSRFByOrigin: c.CSRF == "origin",
 		BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
-		MaxBody: c.Server.MaxBody, RequestTimeout: c.Server.RequestTimeout, JWKSMaxAge: jwksMaxAge,
+		MaxBody: c.Server.MaxBody, RequestTimeout: c.Server.RequestTimeout, JWKSMaxAge: c.Keys.JWKSMaxAge,
 		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number",
 		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger, Observe: m.observe,
 	})
