@@ -423,6 +423,24 @@ type Me struct {
 	User User `json:"user"`
 }
 
+// Metadata Metadata of this issuer (RFC 8414 §2, OpenID Connect Discovery 1.0 §3).
+type Metadata struct {
+	// IDTokenSigningAlgValuesSupported The algorithms of the keys that access tokens are signed with; ID tokens there are none.
+	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
+
+	// Issuer The `iss` of access tokens, to the byte.
+	Issuer string `json:"issuer"`
+
+	// JwksURI Where the keys are. Absent with `HS256`.
+	JwksURI string `json:"jwks_uri,omitempty,omitzero"`
+
+	// ResponseTypesSupported `none`: there is no authorization endpoint.
+	ResponseTypesSupported []string `json:"response_types_supported"`
+
+	// SubjectTypesSupported `public`: every service sees the same `sub`.
+	SubjectTypesSupported []string `json:"subject_types_supported"`
+}
+
 // PasswordChange defines model for PasswordChange.
 type PasswordChange struct {
 	CurrentPassword string `json:"current_password"`
@@ -528,6 +546,9 @@ type User struct {
 // CSRFToken defines model for CSRFToken.
 type CSRFToken = string
 
+// IfNoneMatch defines model for IfNoneMatch.
+type IfNoneMatch = string
+
 // AccessRefused An error (RFC 9457).
 type AccessRefused = Problem
 
@@ -588,7 +609,19 @@ type UnsupportedMediaType = Problem
 // GetJWKSParams defines parameters for GetJWKS.
 type GetJWKSParams struct {
 	// IfNoneMatch The `ETag` of the copy that the client has.
-	IfNoneMatch string `json:"If-None-Match,omitempty,omitzero"`
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// GetAuthorizationServerMetadataParams defines parameters for GetAuthorizationServerMetadata.
+type GetAuthorizationServerMetadataParams struct {
+	// IfNoneMatch The `ETag` of the copy that the client has.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
+// GetOpenIDConfigurationParams defines parameters for GetOpenIDConfiguration.
+type GetOpenIDConfigurationParams struct {
+	// IfNoneMatch The `ETag` of the copy that the client has.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
 }
 
 // GetAuthorizeURLParams defines parameters for GetAuthorizeURL.
@@ -724,6 +757,23 @@ type ClientInterface interface {
 	//
 	// Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
 	GetJWKS(ctx context.Context, params *GetJWKSParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetAuthorizationServerMetadata Get the metadata (RFC 8414)
+	//
+	// Where everything is that another program needs to know of this issuer. Tokens are handed to this
+	// service's own apps alone, so there is no authorization endpoint and no token endpoint.
+	// Where the issuer has a path, the same document stands at its own places too (RFC 8414 §3.1).
+	//
+	// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServerMetadata` operationId).
+	GetAuthorizationServerMetadata(ctx context.Context, params *GetAuthorizationServerMetadataParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetOpenIDConfiguration Get the metadata, where OpenID Connect looks for it
+	//
+	// The same document as `/.well-known/oauth-authorization-server`, for API gateways and libraries
+	// that find the keys of an issuer by OpenID Connect Discovery.
+	//
+	// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+	GetOpenIDConfiguration(ctx context.Context, params *GetOpenIDConfigurationParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetAuthorizeURL Where to sign in at the identity provider
 	//
@@ -977,6 +1027,43 @@ type ClientInterface interface {
 // Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
 func (c *Client) GetJWKS(ctx context.Context, params *GetJWKSParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetJWKSRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetAuthorizationServerMetadata Get the metadata (RFC 8414)
+//
+// Where everything is that another program needs to know of this issuer. Tokens are handed to this
+// service's own apps alone, so there is no authorization endpoint and no token endpoint.
+// Where the issuer has a path, the same document stands at its own places too (RFC 8414 §3.1).
+//
+// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServerMetadata` operationId).
+func (c *Client) GetAuthorizationServerMetadata(ctx context.Context, params *GetAuthorizationServerMetadataParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetAuthorizationServerMetadataRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetOpenIDConfiguration Get the metadata, where OpenID Connect looks for it
+//
+// The same document as `/.well-known/oauth-authorization-server`, for API gateways and libraries
+// that find the keys of an issuer by OpenID Connect Discovery.
+//
+// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+func (c *Client) GetOpenIDConfiguration(ctx context.Context, params *GetOpenIDConfigurationParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetOpenIDConfigurationRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -1459,6 +1546,86 @@ func NewGetJWKSRequest(server string, params *GetJWKSParams) (*http.Request, err
 	}
 
 	operationPath := fmt.Sprintf("/.well-known/jwks.json")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-None-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetAuthorizationServerMetadataRequest constructs an http.Request for the GetAuthorizationServerMetadata method
+func NewGetAuthorizationServerMetadataRequest(server string, params *GetAuthorizationServerMetadataParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/oauth-authorization-server")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-None-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
+// NewGetOpenIDConfigurationRequest constructs an http.Request for the GetOpenIDConfiguration method
+func NewGetOpenIDConfigurationRequest(server string, params *GetOpenIDConfigurationParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/.well-known/openid-configuration")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -2127,6 +2294,27 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with GET /.well-known/jwks.json (the `GetJWKS` operationId).
 	GetJWKSWithResponse(ctx context.Context, params *GetJWKSParams, reqEditors ...RequestEditorFn) (*GetJWKSResponse, error)
 
+	// GetAuthorizationServerMetadataWithResponse Get the metadata (RFC 8414)
+	//
+	// Where everything is that another program needs to know of this issuer. Tokens are handed to this
+	// service's own apps alone, so there is no authorization endpoint and no token endpoint.
+	// Where the issuer has a path, the same document stands at its own places too (RFC 8414 §3.1).
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServerMetadata` operationId).
+	GetAuthorizationServerMetadataWithResponse(ctx context.Context, params *GetAuthorizationServerMetadataParams, reqEditors ...RequestEditorFn) (*GetAuthorizationServerMetadataResponse, error)
+
+	// GetOpenIDConfigurationWithResponse Get the metadata, where OpenID Connect looks for it
+	//
+	// The same document as `/.well-known/oauth-authorization-server`, for API gateways and libraries
+	// that find the keys of an issuer by OpenID Connect Discovery.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+	GetOpenIDConfigurationWithResponse(ctx context.Context, params *GetOpenIDConfigurationParams, reqEditors ...RequestEditorFn) (*GetOpenIDConfigurationResponse, error)
+
 	// GetAuthorizeURLWithResponse Where to sign in at the identity provider
 	//
 	// The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
@@ -2467,6 +2655,180 @@ func (r GetJWKSResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r GetJWKSResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetAuthorizationServerMetadataResponse200Headers the declared response headers of an HTTP 200 response for GetAuthorizationServerMetadata
+type GetAuthorizationServerMetadataResponse200Headers struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+// GetAuthorizationServerMetadataResponse304Headers the declared response headers of an HTTP 304 response for GetAuthorizationServerMetadata
+type GetAuthorizationServerMetadataResponse304Headers struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+// GetAuthorizationServerMetadataResponse400Headers the declared response headers of an HTTP 400 response for GetAuthorizationServerMetadata
+type GetAuthorizationServerMetadataResponse400Headers struct {
+	XRequestID *string
+}
+
+// GetAuthorizationServerMetadataResponse500Headers the declared response headers of an HTTP 500 response for GetAuthorizationServerMetadata
+type GetAuthorizationServerMetadataResponse500Headers struct {
+	XRequestID *string
+}
+
+type GetAuthorizationServerMetadataResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Metadata
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetAuthorizationServerMetadataResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetAuthorizationServerMetadataResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetAuthorizationServerMetadataResponse400Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetAuthorizationServerMetadataResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetAuthorizationServerMetadataResponse) GetJSON200() *Metadata {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetAuthorizationServerMetadataResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetAuthorizationServerMetadataResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetBody returns the raw response body bytes
+func (r GetAuthorizationServerMetadataResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetAuthorizationServerMetadataResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetAuthorizationServerMetadataResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetAuthorizationServerMetadataResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetOpenIDConfigurationResponse200Headers the declared response headers of an HTTP 200 response for GetOpenIDConfiguration
+type GetOpenIDConfigurationResponse200Headers struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+// GetOpenIDConfigurationResponse304Headers the declared response headers of an HTTP 304 response for GetOpenIDConfiguration
+type GetOpenIDConfigurationResponse304Headers struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+// GetOpenIDConfigurationResponse400Headers the declared response headers of an HTTP 400 response for GetOpenIDConfiguration
+type GetOpenIDConfigurationResponse400Headers struct {
+	XRequestID *string
+}
+
+// GetOpenIDConfigurationResponse500Headers the declared response headers of an HTTP 500 response for GetOpenIDConfiguration
+type GetOpenIDConfigurationResponse500Headers struct {
+	XRequestID *string
+}
+
+type GetOpenIDConfigurationResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Metadata
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetOpenIDConfigurationResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetOpenIDConfigurationResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetOpenIDConfigurationResponse400Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetOpenIDConfigurationResponse500Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetOpenIDConfigurationResponse) GetJSON200() *Metadata {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetOpenIDConfigurationResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetOpenIDConfigurationResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetBody returns the raw response body bytes
+func (r GetOpenIDConfigurationResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetOpenIDConfigurationResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetOpenIDConfigurationResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetOpenIDConfigurationResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4304,6 +4666,39 @@ func (c *ClientWithResponses) GetJWKSWithResponse(ctx context.Context, params *G
 	return ParseGetJWKSResponse(rsp)
 }
 
+// GetAuthorizationServerMetadataWithResponse Get the metadata (RFC 8414)
+//
+// Where everything is that another program needs to know of this issuer. Tokens are handed to this
+// service's own apps alone, so there is no authorization endpoint and no token endpoint.
+// Where the issuer has a path, the same document stands at its own places too (RFC 8414 §3.1).
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /.well-known/oauth-authorization-server (the `GetAuthorizationServerMetadata` operationId).
+func (c *ClientWithResponses) GetAuthorizationServerMetadataWithResponse(ctx context.Context, params *GetAuthorizationServerMetadataParams, reqEditors ...RequestEditorFn) (*GetAuthorizationServerMetadataResponse, error) {
+	rsp, err := c.GetAuthorizationServerMetadata(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetAuthorizationServerMetadataResponse(rsp)
+}
+
+// GetOpenIDConfigurationWithResponse Get the metadata, where OpenID Connect looks for it
+//
+// The same document as `/.well-known/oauth-authorization-server`, for API gateways and libraries
+// that find the keys of an issuer by OpenID Connect Discovery.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /.well-known/openid-configuration (the `GetOpenIDConfiguration` operationId).
+func (c *ClientWithResponses) GetOpenIDConfigurationWithResponse(ctx context.Context, params *GetOpenIDConfigurationParams, reqEditors ...RequestEditorFn) (*GetOpenIDConfigurationResponse, error) {
+	rsp, err := c.GetOpenIDConfiguration(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetOpenIDConfigurationResponse(rsp)
+}
+
 // GetAuthorizeURLWithResponse Where to sign in at the identity provider
 //
 // The URL of the provider's authorization endpoint (RFC 6749 §3.1) with everything that does
@@ -4795,6 +5190,234 @@ func ParseGetJWKSResponse(rsp *http.Response) (*GetJWKSResponse, error) {
 		response.Headers400 = &headers
 	case rsp.StatusCode == 500:
 		var headers GetJWKSResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetAuthorizationServerMetadataResponse parses an HTTP response from a GetAuthorizationServerMetadataWithResponse call
+func ParseGetAuthorizationServerMetadataResponse(rsp *http.Response) (*GetAuthorizationServerMetadataResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetAuthorizationServerMetadataResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Metadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetAuthorizationServerMetadataResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetAuthorizationServerMetadataResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetAuthorizationServerMetadataResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetAuthorizationServerMetadataResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseGetOpenIDConfigurationResponse parses an HTTP response from a GetOpenIDConfigurationWithResponse call
+func ParseGetOpenIDConfigurationResponse(rsp *http.Response) (*GetOpenIDConfigurationResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetOpenIDConfigurationResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Metadata
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetOpenIDConfigurationResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetOpenIDConfigurationResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetOpenIDConfigurationResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetOpenIDConfigurationResponse500Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
 			var value string
 			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
@@ -6981,6 +7604,12 @@ type ServerInterface interface {
 	// GetJWKS Get the public keys
 	// (GET /.well-known/jwks.json)
 	GetJWKS(w http.ResponseWriter, r *http.Request, params GetJWKSParams)
+	// GetAuthorizationServerMetadata Get the metadata (RFC 8414)
+	// (GET /.well-known/oauth-authorization-server)
+	GetAuthorizationServerMetadata(w http.ResponseWriter, r *http.Request, params GetAuthorizationServerMetadataParams)
+	// GetOpenIDConfiguration Get the metadata, where OpenID Connect looks for it
+	// (GET /.well-known/openid-configuration)
+	GetOpenIDConfiguration(w http.ResponseWriter, r *http.Request, params GetOpenIDConfigurationParams)
 	// GetAuthorizeURL Where to sign in at the identity provider
 	// (GET /auth/authorize-url/)
 	GetAuthorizeURL(w http.ResponseWriter, r *http.Request, params GetAuthorizeURLParams)
@@ -7050,7 +7679,7 @@ func (siw *ServerInterfaceWrapper) GetJWKS(w http.ResponseWriter, r *http.Reques
 
 	// ------------- Optional header parameter "If-None-Match" -------------
 	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
-		var IfNoneMatch string
+		var IfNoneMatch IfNoneMatch
 		n := len(valueList)
 		if n != 1 {
 			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
@@ -7069,6 +7698,88 @@ func (siw *ServerInterfaceWrapper) GetJWKS(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.GetJWKS(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetAuthorizationServerMetadata operation middleware
+func (siw *ServerInterfaceWrapper) GetAuthorizationServerMetadata(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetAuthorizationServerMetadataParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetAuthorizationServerMetadata(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// GetOpenIDConfiguration operation middleware
+func (siw *ServerInterfaceWrapper) GetOpenIDConfiguration(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetOpenIDConfigurationParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetOpenIDConfiguration(w, r, params)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -7538,6 +8249,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/me/{$}", wrapper.GetMe)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password/{$}", wrapper.ChangePassword)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetAuthorizationServerMetadata)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/openid-configuration", wrapper.GetOpenIDConfiguration)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/healthz", wrapper.GetHealth)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/readyz", wrapper.GetReadiness)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI)
@@ -7639,6 +8352,17 @@ type InternalErrorApplicationProblemPlusJSONResponse struct {
 	Headers InternalErrorResponseHeaders
 }
 
+type MetadataResponseHeaders struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+type MetadataJSONResponse struct {
+	Body Metadata
+
+	Headers MetadataResponseHeaders
+}
+
 type NoActiveAccountResponseHeaders struct {
 	WWWAuthenticate string
 	XRequestID      *string
@@ -7656,6 +8380,15 @@ type NotFoundApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers NotFoundResponseHeaders
+}
+
+type NotModifiedResponseHeaders struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+type NotModifiedResponse struct {
+	Headers NotModifiedResponseHeaders
 }
 
 type OriginNotAllowedResponseHeaders struct {
@@ -7762,15 +8495,7 @@ func (response GetJWKS200JSONResponse) VisitGetJWKSResponse(w http.ResponseWrite
 	return err
 }
 
-type GetJWKS304ResponseHeaders struct {
-	CacheControl string
-	ETag         string
-	XRequestID   *string
-}
-
-type GetJWKS304Response struct {
-	Headers GetJWKS304ResponseHeaders
-}
+type GetJWKS304Response = NotModifiedResponse
 
 func (response GetJWKS304Response) VisitGetJWKSResponse(w http.ResponseWriter) error {
 	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
@@ -7806,6 +8531,160 @@ type GetJWKS500ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response GetJWKS500ApplicationProblemPlusJSONResponse) VisitGetJWKSResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthorizationServerMetadataRequestObject struct {
+	Params GetAuthorizationServerMetadataParams
+}
+
+type GetAuthorizationServerMetadataResponseObject interface {
+	VisitGetAuthorizationServerMetadataResponse(w http.ResponseWriter) error
+}
+
+type GetAuthorizationServerMetadata200JSONResponse struct{ MetadataJSONResponse }
+
+func (response GetAuthorizationServerMetadata200JSONResponse) VisitGetAuthorizationServerMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthorizationServerMetadata304Response = NotModifiedResponse
+
+func (response GetAuthorizationServerMetadata304Response) VisitGetAuthorizationServerMetadataResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetAuthorizationServerMetadata400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthorizationServerMetadata400ApplicationProblemPlusJSONResponse) VisitGetAuthorizationServerMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetAuthorizationServerMetadata500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthorizationServerMetadata500ApplicationProblemPlusJSONResponse) VisitGetAuthorizationServerMetadataResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenIDConfigurationRequestObject struct {
+	Params GetOpenIDConfigurationParams
+}
+
+type GetOpenIDConfigurationResponseObject interface {
+	VisitGetOpenIDConfigurationResponse(w http.ResponseWriter) error
+}
+
+type GetOpenIDConfiguration200JSONResponse struct{ MetadataJSONResponse }
+
+func (response GetOpenIDConfiguration200JSONResponse) VisitGetOpenIDConfigurationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenIDConfiguration304Response = NotModifiedResponse
+
+func (response GetOpenIDConfiguration304Response) VisitGetOpenIDConfigurationResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetOpenIDConfiguration400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpenIDConfiguration400ApplicationProblemPlusJSONResponse) VisitGetOpenIDConfigurationResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetOpenIDConfiguration500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetOpenIDConfiguration500ApplicationProblemPlusJSONResponse) VisitGetOpenIDConfigurationResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9805,6 +10684,12 @@ type StrictServerInterface interface {
 	// GetJWKS Get the public keys
 	// (GET /.well-known/jwks.json)
 	GetJWKS(ctx context.Context, request GetJWKSRequestObject) (GetJWKSResponseObject, error)
+	// GetAuthorizationServerMetadata Get the metadata (RFC 8414)
+	// (GET /.well-known/oauth-authorization-server)
+	GetAuthorizationServerMetadata(ctx context.Context, request GetAuthorizationServerMetadataRequestObject) (GetAuthorizationServerMetadataResponseObject, error)
+	// GetOpenIDConfiguration Get the metadata, where OpenID Connect looks for it
+	// (GET /.well-known/openid-configuration)
+	GetOpenIDConfiguration(ctx context.Context, request GetOpenIDConfigurationRequestObject) (GetOpenIDConfigurationResponseObject, error)
 	// GetAuthorizeURL Where to sign in at the identity provider
 	// (GET /auth/authorize-url/)
 	GetAuthorizeURL(ctx context.Context, request GetAuthorizeURLRequestObject) (GetAuthorizeURLResponseObject, error)
@@ -9910,6 +10795,58 @@ func (sh *strictHandler) GetJWKS(w http.ResponseWriter, r *http.Request, params 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(GetJWKSResponseObject); ok {
 		if err := validResponse.VisitGetJWKSResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetAuthorizationServerMetadata operation middleware
+func (sh *strictHandler) GetAuthorizationServerMetadata(w http.ResponseWriter, r *http.Request, params GetAuthorizationServerMetadataParams) {
+	var request GetAuthorizationServerMetadataRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetAuthorizationServerMetadata(ctx, request.(GetAuthorizationServerMetadataRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetAuthorizationServerMetadata")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetAuthorizationServerMetadataResponseObject); ok {
+		if err := validResponse.VisitGetAuthorizationServerMetadataResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// GetOpenIDConfiguration operation middleware
+func (sh *strictHandler) GetOpenIDConfiguration(w http.ResponseWriter, r *http.Request, params GetOpenIDConfigurationParams) {
+	var request GetOpenIDConfigurationRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetOpenIDConfiguration(ctx, request.(GetOpenIDConfigurationRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetOpenIDConfiguration")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetOpenIDConfigurationResponseObject); ok {
+		if err := validResponse.VisitGetOpenIDConfigurationResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -10347,160 +11284,169 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchu3luaroHrnVuKEpEjqn6rUrKxIMWVLciQ5yjj0sMFukITVDfRtoEXRKW3t02zeI4+yT7KFA6D/",
-	"SVEWk/juzdTUjUWy0QfAwfn5zg9+dTweRpwRJoXT+9WZEuyTGP55hL0pOeJMxjxQf/tEeDGNJOXM6Tku",
-	"400heUzcHpJTgjATMxIjKtCYx0hOqUBeQAmTCAeckZbTcIQ3JSFWQ8l5RJyeI2RM2cRpOPfNCW+qD5vi",
-	"lkZNDi/BQTPilEkSO70xDgR5eGg4l+SfCRGy/32VonMcEqHfHOtfIcqANkHiOxJ/JVDAJy10wQiSUyzh",
-	"K0OjIMwXivhbEklEx4hK9deMBEFzzOOQ+OubgIznh2P4sDyDK+JxRYfkaIapRCMy5jEBOhm5l0jGc/T1",
-	"5ckR2u902uj33zrtVre1+UKRpmZMY+I7PRknJE9qSBkNk9DpdRqWbEXThMRPovuKyCPObympYYWYjGMi",
-	"pkMPfuAizHzkHl1dngwlvyXMbSCCvanaDYzcKyKbR+aHXC20QHzGekgQ2UA8Rj4JiCQ+Gs0HDDPLV7Bh",
-	"As9FtnWCCEE5U/vE70jcGrA1bdHNzc1hIqeESephWTPha/V29SKCRnM0m1JvmvIZ9chXagdvCRMIxwQl",
-	"gvh613Z2t9WuPbZhn0v4Q8OJcIxDIu0Bvro8uVaE1M9Afa0JbaDZlMTEMD3j6cEZcX+uiCX3OIwCRdXm",
-	"5dvOHn67exT+2Dme+vvvPu28Pd0V23HY/4R/vPsop2PF3vfds0m89er7T7fvZ+P9+6u7y7O994eTn06d",
-	"hkMVAVrOOA2H4VCN+3NTkdPU5BbYF9+/IWwip06vu73TKK0OzDomIuJMEJj0oecRIS7JWK27+sDjTBIm",
-	"1T9xFAVqSylnG1HMRwEJv/0oOKxPOkX1hK9eAUszZFwO73BAfafh+ERiGqjlU1+ptaIMvlN8S+4j2E9F",
-	"j4zneKQGg61pOEJimQint9VWh5BKWEq1B9IOpBbdvsZMMYlZb4IlmfJEkJ6ht1em6iG/WP8Rk7HTc/7H",
-	"RibUN/S3YuOtHkAvWZUbMKxbRlBIhaBs0sgog9Opjmvp4PWQWyLKbSGY3DwiAwaHFs7IgZa4cPb12VBj",
-	"S554U+K30KWWIg0QH0rU4QmmTB/rnFq6ublplo9n3bzNIxvl0/zQcH5uGjXS1Hpk2eOZwoGFe4l988mz",
-	"eMvwzdAoqjxvKfXEYxQqyT+mJPCzpYJn4DzGMVer8cuvOZ5Uig8eQEYDKnZUv04FhbMRYSFmPPadhw/L",
-	"+bRd5NNUoT6BU8tzXBenlmiZaX1ABfK5l4SgzfFc9JAb4kDr7qGSYy7wr1uiykUzKrX0NotNGXL1+rqt",
-	"Iuc9h224P7/m/A2OJ+RZjKNmMpScDwMYKi+TckujfqXWB34EypPpJTIaCk57JEVrubTqbBa5wA4rOUf2",
-	"/UtZoETtujigfnqkPLsecosErHFDlbY6wTR4po7xRDwejvU4pb3M1HNOHIOBxInm/BEJOJsoa9HsLYjl",
-	"R/a0XdrT4mtWPtx5wtexrW5uQONRLFwAPW8wkzHjckridO4D5vKYTqhWRjgI+AzGw2gU85mAXzJZdBLG",
-	"MQ+zgagkrQE7JxT+BLcgZ2wa5ZRTY0LieUVHPYOxju+9KWYTcsLjEfV9bbx9Nn+RENNAK2YS0zEtstmx",
-	"+lbvufn2icxDmjAC9v1YGQ+WgbJXLeWhGuLWwkrVcQ1HUV9ZAXKOopjfUZ/kztKdskKM61qel+Iq7Hk8",
-	"YXLoU6GWxo5oPlYzt98gZUqvjRHXzleXJArw/Jlii5jBhrEdrVEyRPrfm6M7xQLhICbYn6MRIQzZZ31Y",
-	"bbyq2NqvM5xnWGj/SnvKjzJchex1aaTCdHlEGPGzqdn595BbocBtoR+IRBgxMkOcEc0Etcy6PuX1Q4yZ",
-	"XMoCNVuf+fPrcQO1w5GOSOan09EPHr2gpyfvPvU757Qv+qGM3h/1d/qhuO/TGfVfBbP+R06vAv9dn7Vb",
-	"ZH76yb/p0wvab5/R0/2W1w0YuKvKFRNOr7O7v72119nd7aYfDpX7uansW4ta5L/Y2wHT12xc4avu9n63",
-	"DXYxODuG0V4SHIMfmwiN6FDf6TlbXfOJ8W5xQD3iPKzMbbBBdbx2WHC+IsIO0IjLacGpEkSWWAWQvGYO",
-	"ylvGKwXYTwM/zQz5WfZkBhE9z8fqf/8WHOxj41E/y9HyI81iw8w/L7nx5ovHbOGSR1Q5nhb1ARGQvWy5",
-	"i1Shbl0CaTF5VKAJYQllBI0Smae2h9wKQWs0me22nnP5E5iY69nXeoBm2RIINCOxcpYAI2o9DbFZurCr",
-	"+8Y15K/F9qkZ2O2BYuHjerWSrUp+AuAsq9/LGUc+V18MWOpwTIiyUVqaX9SOFN6mHkstLLPK2lpK5JTH",
-	"9BNsMlLP2dcMmDHVDNLr4ZBoz5zKFroBhNWbEu8WaRdBY29VcP/LAov6TCoVEBzHMY+fiRfpkYaATJQ5",
-	"3fq9Hk8CH/ZQo+Yt9GPCpQ4gpKiJj2ZTwtCcJygmEY+1Ebr8FGzn8SA7K2RpeQQFKlC+DiY/RGOcBNJy",
-	"tJm9kl6FdxkUMuATEHLgtOFEEJQwn8SlRVmfmDvnh56kd+RQuwbP2nbGhxgGGxpHI7/z5xzpL1MvZMwT",
-	"5meA1oTeEYa8mMCRx4FYXdJd0QlrUoZSaGLpHlfJXMc2V+ent5GCzQ+mFXjjFtPsIbdCSFl9/bXy4JzL",
-	"E7VFz+QJOYSNLvKC2f3HtNlWtsfpM49vr33jmqyTmGhdg0QCkTOIM0BwweqgOU9iARtqXr1GO+QC/PJz",
-	"Lg+1V/6s3ag6+fltMW8W1qtTRjs8kEL6Gqp8MvBiRjGrlb156T7W0LoecfwESKOH6nCR9W3uWyMM1gOf",
-	"zWLOJsM0aFJSu14Sx2rG9nu7HTGdTOUTNzQ/Brz1sc0skbYW47E4prHkls7yQJ1ZkLQCBfSWIGwNNKE1",
-	"yJcHhCnVRvyLRP5hweFcboLSWDFRHrUPoVPC/BZSFEAyBMQ3n+Z+5AcmzH/80BehjD9AhBuCJEcTjjgD",
-	"80NbXmqp1K8q4WEdCFZkIxMdnis+qfotjBtkA9SD4rrUk8mCWQfqC6VDIH+H8RlTv8AFyH7AloaeXbtK",
-	"CYMB3Eb2kXWEcx9RPyBuY8DSD2Jyx2+Lv4mJcntc9DVGBmgqY5ZyBsSXUllgU9GYxwNG7kg8H3F//qKB",
-	"XGXylNHnUiC+GpxQEzX5NJUj9Jm4zl9rQa0PQPj3yu4oUII1LcWUj9Khqkvq+JJM6WvOzzCbH0pJwkin",
-	"Lj6DFfgwxGw+xHa0AjNwpL4s6TXRQjcLUvRKEt2kd1ke6eYDGXbs3IsfYY8ypWthEEuGnRua4jtiJ5ym",
-	"c1ovjMc5c5YROePxLbBLibYyw0DmYzNNfVy+2WmS5PPY5B3Dd5gGeieewSKQ6TpMcqMtgmAw+0pqlQ8K",
-	"38cSj7AgLXRtM5pQgKWO5izkku2yeWiHtyc4R8Zy7V+he10SpThhnytDkPFZpoyVnvOJR5U6WxA0dyvk",
-	"GcVmV82MPiLWiGohd4qFGn84SsRc/bzCvFgOGGceMfBkdfQ6CPSWzEX2tjGR6m1pxpsWkYT5kEo1YGnY",
-	"2OBsZd3617C6SKKIx5L4Z8Sn+Br44hk8n2QDDkM1oo555Rj/iph9hYQcLFA5hKis3HfXJ829x4Ir20V2",
-	"h9dpA9FwfErKYxy/gOp1px4pmtzydN10vj3k1hOyNlc3nZDOes0j60ewf786UcwjEktKRLar5UTgQ1GE",
-	"6ydK8lPwXvOZt+2tvYYTUmY/6DScSMn5WI3x378MBvfddnMwuN8lH779D6eSpduAt9t0jJrM95s0H3+K",
-	"g4CwCQH5EWLfRMQhgXp3Z3MH/f7bVqvzokRgp1ukb2uzSOBh8z1ufmo391vD/9VcQCL1o/pEaUAaDdic",
-	"LpSJPnicjekkiWHhD1CI50p+BGQsEU+kyauW1l8yhRA5wne2aigB8VW7V+atxUCKcZu1K5FmIoSJkFqR",
-	"U1haVnrzdqdb8+qY+DQmnhwmMX0yBStwTTl9O58I/4vm0TKzlIj6kA7CRx+JB1izZX/y7vJNlfOx79dv",
-	"bJYun1UV4CjSS4d9AOWoJKGopuU/pFTgOMZz9XcSQ2x9zOMQS5BP1HlswuqZBhBYN62jq8uT6nTyiRgL",
-	"jnOAhdVNinGNamykuTdKr1mvNHfi15rm/1jift18c6GKyrRTqKsy6WPlJyvJEWNPktjgUQ00CjC7VRzr",
-	"BYmvIdZshh6PFUuhKY8FQSOQFXOnkW1fDvXLTWWrvb+zTBL+92Bw325/+KZWwmQZIVX5RyVBIsIeQTiG",
-	"MA6VWXYazOgAJVFEYjCmAq621lMmks+LE9O5JkXpuN1ehWbzj8FAfFg2jzIL20k1siWrY+bjMJLzGo5l",
-	"SP8GgCMlM0MSjkgMEcnqIAB5VXiD2I+LY7/iM2MbaqDEBP7h17nhbTlUeWZ61Lq5nFAS+GlUt0iLtY5q",
-	"JEaaiF/dflAQWdFNA6wpdHp1cY7MU6aGaL/deXGAMNJGARrNwUBVG9B6dKvs+1MTrm5uOvfoSVLnmiul",
-	"BzhuGnwEb9jKGB6jgE/4eNxCfYm0DBL6twByGVl1gHigJsUZEWl0VylfC3QpvwFNOPdbdcermFFWYTR0",
-	"enOdZni6BYvJtcvJx1aXQXqxTS4GV0e00GtCIohSMcWlPJ4jzoJ5LTFpDlrNXjObO5rBL+bnDTW0MGWA",
-	"gjKPoM7+brvZ7jTbnet2uwf//76VF1SUyZ2tGm4uprwtqjVMmKTBQnpWfFFdKt3jLyziouZZlLAAcokh",
-	"FphL7lyRlLrUvcdJsQwG+d6zKZaKLdEURxFhqy5CPi9QiaQkVGfOJAh+WKAOHnNH3okawVRg9MKLC3ue",
-	"MWHtDtWuVSN/0OvEwyuCA6VDyvLB+nLZzPlt7azvSCyo9jmXSyszYvZEHTk2qUzUW3h1rr6tKOU6CgHM",
-	"Zw49iF3gPKibKlqRS6VLpYTua6zkzQttWCpfhgqRED9Naipp6J3Nva1HbOXl5/nQBJJBwilGwpKOaEDl",
-	"/CA3TyoFCcY26gIfPPGoU3/ZEqTeh5n+Z03T8uoiQb5wpjoAwkztRkywjxiPoaa7hV4SZfFoMIGwBRtQ",
-	"NfILh3pVQh538kq8nq5qSYvVsfzpzes67RYlo4B66JaYGvHd7c5uA5l/7aHff9vRf+21N3fR7791X9Sw",
-	"eDDJH+Djq+72jtNwLs1/j/3vrw5rz7QX39UaPKT201u6wB8zPv4ektMkHEUxZWmS1y2pV7O32qZMST4C",
-	"eg+dhnPx+m0trayWpkQUpLagk9qH72sfnj8uzBSd+i0NWGa9Cgu294rUGGC3ZA7/TR3SZWpD8UjFRS2T",
-	"pAaso+CsBj0yquKx916Znz1Hu8GDqXKqpdBmeRyBJVmDdemchWHeZ/wjHTtGZn/Su8qASXmiJVpqF88g",
-	"nHWuGCROmh4TW9u7NTLCwogrYKiAQz40ch5R8X0nPEYR4VFAwC0I8dy4BvUGtal5roUObdaMVq+6IwPU",
-	"8xYgnGU051y6Gmwnh13X2POgblJnxWaxqPmIxPMI8bOQjxl4xHlAMJyTzHAK8b3u1LG9v9/I+nboYuyq",
-	"uanx8oXA1KL2KIBhAlSO3HoIXTfwwAiyffgYuT73hA0YiFaoQ8FPwrmMcappbmSmnWGNhkX+snVewrlH",
-	"tUg28AFWk5vEOESjGDNvqvxI1kLnYM5bv1M5zCHBjLIJQCdG5hfLxaFRRblIvy4ft5pIUF+bUE2VL/w0",
-	"SzCordks1x+CcV8twqskrBULjGuzFfMJpSGRU+6XflCpOV8YGaqLpFdS1+tiqfmgnlmW/A/qVPElwT5l",
-	"RNRAhTZ8WPJGFOHLx7Q6tvCQqTyufaDq9UCln1lV+28xTaRU0/P5jNWMs8jxSefRWKysrzLFXBLUMcFq",
-	"g7BcgkEkkIAHGXFI56Klx9rHkjQlDUltOEfrncXSULvvedfaJpjkvaR6iWjdnIWUK6flUUd9Kf3aAq1+",
-	"XBMBujA4lMlnrBstwEIOE7Fssal2Ao1rAxpBx0tWo1efy5rWS2myZlqwk49W1daQ1uIQQzyp3c9HZ19x",
-	"ZJTQyVivtDiFzU2nVSABdiHjsCU8LxaaqasbyjmDdamxnA5cRw8gENf8JyWu51WiVoQMoM7p0SjAZ3jU",
-	"ZV280LN8J+rA6WsjJw6MXWXweUXaFHCNNAhKfPS1TlTUvVTcFy10ONK4MCDcjDNSD65IGdNRItOAHdVN",
-	"rt7mfqVTZKpKHySAYlI+YxrCzfcCuSUkEgiPeCJTiVcNLazcZQuEMhl+5JSRoqm/+Pw+YXDQ/c9oAmat",
-	"h9RyyIayAvYJY41pLOTQRqw+m6Q6d/8Q6XFAbGHEEsVTWbi8GFfXeJWAQFf6VnVUGRjnVBir7HmzpWIo",
-	"JB6Pnz9KEpHYur+fPxIIzoBP6tC+8yQIcqsFalwdRkC3rDpHc7JYxbAkCPKpZ/VK7dl7nw95fn5HvpKk",
-	"ApjfS2Iq51fQhi8H0KYN70YAvJ/YuZ/eXDuNqsO7LAcWzaZcFLKscUDvSKGZX9fkouh2gGqjbUMAQ/NU",
-	"yigHai7qoXhdjodAJOj7j5hN+FfC7GlT588hvaENJIhEo3le3LXQOUd6XORhNmAAglKTG5KruPBBfhsM",
-	"HFLtIiynplcnekkE9W3iSOrQejiOqfYhByzXnacmUqcz4qDTn6Y56/RXbBaZLRSO6Gsy13lXlI15dY1+",
-	"sJ4qLIdAWPM9ZQ0j5atBJcoQZuiVlNEFC+ZpMcEUm74+A6ZM+4A0IzzRuR8YiSmPZVPttF8L6WuUGeBW",
-	"MTUuNaQPpr0gIaY5YIXooe2KY1NNQOMP2IB9881Lu/ytb76Bwgml80DwCeh1NENCqlfqulV3Aydy6h4g",
-	"V23bUD3n1mYjDVjI7zR9YQsdY2+qPPpbE3fFplLU6kUZYxpQNkEiwLYJX4ak6/wbYQnmPiVCUZsWuOGY",
-	"LMuHayAsUciFRDtb6DV92dBEMG6sCV0M0RqwM2NcwCLZOo2ACmka68BndMJ4DCUNihoAbYAanQiiMSwq",
-	"ivTk8x3dPMKFXgJSgDhDrvLPXfQ1jxu6AkMzFBacoRGZUkBFKnnxDXgUkvteNBBUbahPYFHJvWwhN0U1",
-	"ekgJWxf0mRrddjJdChsd6GawYx4jN5dY6uo98jn6hnH5DZL4Fk4sED5wjBbgiRw4LQTcj5G71e7kOt5B",
-	"gU5lPoCNLO2zqlb9IpF4opngZkoDUszb1VX/Ak7aREDKOKaBLVPRMf+Uy/WrGCEglAZMB+gEcrfbmy6q",
-	"SRIGS1S90ub+Wi9I8+EUg4eFJeLMIw3kGu/F1ZVAmc9kQ4HmRYXM4oOcel05YVi/wFi5uhZJvZ57FAdN",
-	"i9fY16YTLGcpm8Oq9HmVdfQUinyg06xFmnoN6dZQ2ySyEqpePavZxA3bbNMFOTV3G5lcg3a+U4j7fnJh",
-	"nwpvgrIvwxVavQFXVLoCT3ng18nocrfgUvO3BnS4UYLamjWpVrR60LUC/gBdKbuAHKArHJIrKsl3VzKm",
-	"nnSNwHHfgrgsKL3WgGlsFFDP1BFRm6tWJ3NuWujQrCX0+zJ9irk6WqM5WtSreMBqeqZq/RhQjzANUxnl",
-	"eBhBq55uq+2YhEIwIERvY2M2m7UwfN3i8WTDPCs23vSPjs+vjuGZDBbOlGUugN5z2q2O/hmPCMMRdXrO",
-	"Zqvd2oTkLTkFO2qjBW2vgXs3Ps5uRcvmiE+IrLdcTm9eoysis8Aj+v237Rf5BJ9bMtfrongOslLNfuKS",
-	"DSY1nD9gQtIgsM1IbAEBZBWBiQJtipCViyG+b+KJkgxwEtXnwNCKi3kymdqmxnjAAs6jhg5+Y/NOprcf",
-	"ubdK/BkK7CPQgAR459VVd3vHNdAWCSNpGv+lgqzvOz21SKc3r6+cYjfmX+qWzT2+xhPX2k8ej+aVxuRT",
-	"LIrpfQNna3w96yd3N9Nw7+f5MPRf8h8u3x8OnEWtlfvj5jlnpHmGpTdd1Fu50+7WBKk/lJord9vtpzUN",
-	"04DqLya0nEaUIV7svG3qvyAe7LS//6+79+H3/Me7I/9q78f26L+2bl+9Otl5O/1xV75qs08nO9PT+39u",
-	"Rptnjon76nAvhG4hYgvxWWe8t3lxuvl99/6k83Kyd5eM9uUb0pm8Ovv00+4O2btOxH7y9tXd5U/H7xyI",
-	"3Tr3w5PjT5fJfri58+rN+VAmZGd7/8159PPNTnQ0v5L09r8+vu7f9Ldx23n4sHIpgYnkLqgkMGfmsVZd",
-	"ZbwPovwNZBj+u//7v/+Pm08ae0prcWgLeI0n1dcc2Qw9ixMrT8Pn5MnDP6OeZbO9VS9s9Mn4SugDQ4Wt",
-	"UP97JRes5JY+tXVPpKd7I9fY+qHhbK/ySLG9Ud4rd3q/fGg4IglDHKsD9gPRQi3LUYFSRzxRwsHRnpEW",
-	"Is4HNQ64OBu2xoA0kzjYWKqA3l2+KVdofCVKRQq2fMv671v76PffNludvJ7SVg0IYbVJypaTyCcRYb61",
-	"6ZVxZ+Fw8NbAa/SNaVMuKXCx77tawfSUKYtlasNBlYeLvo4x83nY0FdPZCmJ2rcVaIS9W+Nzgn8yTEtk",
-	"tCU/YKWPhxpV/05rq2LhTNeMNOHaMYzJAhVWqKhYQZWtvUYmn6k/YVRyq97+mehEfaPdqB8t0mm1aVf1",
-	"qdfpgntcmQJqzZHkDUTusScDqG2ropLKLRWV0glrr+EoaplPWx4PNzwcBGrcBfMo1Lgsvc/jaQU2z1bh",
-	"UD2jg5KA4kBtkqnRSXmu8oFhQudD2Yy1S6LOZisRzZkSad0WDvEnzsxWw3px9YtuJgT+U8v9IfW/wyPP",
-	"J+PJIGm3uzv5hfsO3vKPzcN/dE/+0T0pbcE/uid2E+yjemEgfP2dmoD+XHg8It8pE5n63wKg/m0U8zF9",
-	"Svls4QAtMAHeXb5ZZ6fOf2kVYc4hB9kKprqs971ziiNNEct0htrE1NMGnRFxUac08K2B7qpNCTMjvNow",
-	"GqqlTJ1YVk8FYKp+ZsAqjSFTxZMCL29fHx2jtONhUURvv2hkWCFcbgAyybQxUUwpcl2T0TkvorC5xovY",
-	"s/CkAX7BST/Uc9QDgTKzQ11bfAB+oGvVJ0SKah2G7twM2ETWsFj9YsDshUpTHoPgHEsSz3DsizpFo15k",
-	"G1MboUeEfMn9+dNklKlY3hp3vC5p42a73W43t9T/7Kn/aWf/16mUF/Yc/+XHsTwl77eOfnrbDF/ud193",
-	"d5Pp6N3pu07UiYezm87k5Obk4vjjz7epAOw5rNm+2hnefDrsnn0s1yiuoAWeLEiy0t6HYkRXKYiHeim/",
-	"/HDaNtCfd/632p0Vzn+55ys8uPn4g9U2+PDk/upPXuZ6fG912qvTepx1StrqrEBq4W4PeGj78Ydqq/U/",
-	"U6qqpzZXeWWuC8QSSWwXEKCZqnAsdG1fLox1zdcSKXxcul7BCrFKECdrHqFBb8DeRKH3dQtdMI9Y9Jj4",
-	"jcLAGqlVkhSMuzThFFpLRJCu0st1bLcYEL8jsW3fPmDUFo+YfrYgE2e4FgbSc6+aznV7lP1kI7uzS1tu",
-	"nykQ19usfWVZBQXLD9VLuZ5qdK78Ql1UurBFSQFzrWmVbntj/Uu3S/+jZHfWKG9VoZ27FOffSHj+Wo7t",
-	"//LhoShQDXi9kswMyXKkA7xU446m4bapLltjfNawSVpatjEysxckzdIOB3m4XeA5QFEVAOBMG2TP8Rxz",
-	"NSP5ZFSn2+7uNDudZnfrur1nKlpzGX/G481ngZpHuuVHNHDc2d/EnVG3ueu1283dRVYfjWCczVa71els",
-	"tnbLqYlFuvZ7m/YlNvcyX8yRT5l0zvgnGgR4Y1uHVmzmj8nl0gX5/9MagVJnkq/lmogzskj0aS4p8t0X",
-	"42quIHuKtzj+hUe7kFRUPtg3U45wiPr/mTvStjAgd6Qt3ywxhM4h+F3bbnWkc3HKJ1fjeOn9VGrDvxKo",
-	"cBuWQJTpHAYwVGSMmcCeTH09RmbZa+CeHokCgoVEe1k3DdHQsbDsBgGPhyFnwXzAoDobivUhW4RnGZYa",
-	"Dqy7TClrEEYCAYAfFrfE11fB1vqIYIy+zc7e53uJlaqwhV1AigVdDkZh4k3RSJeQcvaUflLFUrXVfbc/",
-	"2VjKt/e1FzRZAVLiKpzvofGvCV59nhBayQiqdqD+S2yhre4KvnK5i+aXKmiPTNciRr4SKKeGlwhdY5Ot",
-	"BAEW3U0AtKgUabbghN5BeoCSlwXjSZ0PkQJkCXzF4wGr9WLzUSdTir2/227rfmZbre4LQOf64HYKPAYs",
-	"VLum+j32I+yRnnHCdRYUQGwIo5hLm05FUBSTO8qTtOJkwNIWsKkLm8KRGtuz9LfQYYn01BsO/Oy6TayL",
-	"cIyCsb2WbX8Ve/c709XxsymHvDiQ+ToRCEP8FiZduocSglOU2eRU7s+hD6P6wM3fE+3WqQtD+d+O9xeF",
-	"A/7tS67Jl8wuC6xIIjj/pCp5lvubVqtvaAEZkLoL74+Xmpm6hiMIjIEYttAhM33Mi/DbiOQK4DCbwyXX",
-	"jQEzmZoHhTmZALqpMppwqbs/6dbVaZh8btqX1IkCPZu0WOyRKLYLkxJuLpd8WeniAXJxELgoS6Uv9WHT",
-	"wy2I9kKEcWmYNy1BtcPgIKgrHX12fNf0TuuubkbCA/Vm5DxnHKIstG6dGpMYi0O4RmxKwkZO0f4Nyf1B",
-	"Fmnlwpsv1cyDizF4IsFMgLQQEC2QmQN/1pp8jcVgWeqyGIsMYJG0tACqeRppUg94s9A5E+reqqhYQIXM",
-	"SZO1gGNaEv37wGOrZ0+mK70c3Rd/w1rrPoZvqJDG1+Izli70cn8rtSN+pf5DyZhYopYf08q2oS2QNM4O",
-	"tEa8ixp3VU5nwKxymk8iWzXlamfrj1PBneerYO0+FvRv1okhp4X/1rt/kd7d0lnNyx9M7wn8UiXEMaTD",
-	"AiL8ZDmhU2eX4DIX1RQnc72T6ZsK+IXmYN0qJb2mgYaQvkuCADKubV8mQKo1Jk3uqZCikf+27hJ/sDtm",
-	"WS8TQMdT5AlAC+2cple3wCGCcYgP5UBmUOWZjeb2npQDNCJzbmDVgIamwtYUDlExYO5Wd981/k2hzAto",
-	"UBTYu5yKUlWta589Bx5fARavxqpWBihyrb3/hfKXype5Puvo/40Br56EZO/IA4yy9rrXR2CNYs3lSjBw",
-	"2rzUxj2qhWn2hoAJN7cUHt5coSOdtayO+cVhIqeo22oPWE3q1Lc68TPN98xneo64NFXXlRTPQ+23zKYc",
-	"JATj0lxzNycgtIz3YLI7I0x1ExQNoizL84SfmjxPakrF9TdZj1yT5jlghTxPtDDN01QqbLX3XQ0Tzaio",
-	"RWf0Dq0j+7PYmdch89MY3/xIL+hpfHbVF/3wRLyf93f6wen12cd33T5rt8j89JN/06cXtH9/dn18rz7z",
-	"ugErNlDube602/mWt88dO99N1naGXlmEZq2O/04A/TsB9E9KAK0rfTeS5QmJoLqmfIkQPpoS71akrcaw",
-	"TGKS3RoWYBoChoOXN2yBrM7sbi5xq4NTNk2qV3leSDwXBUg564fdQDgQPI2u2fsLrsxlAKZ9g56Z7kJg",
-	"1sXnmZjU3VlCQYI7e+GBzNV+Kol9mcfqtRmpuyfUmnn6fc+RljlRNh394ClRdvLuU79zTpU4k9H7o/5O",
-	"PxT3JVHWPqOn+1qOrSyxin3RvtjUhzQyCozw/3lSw+dJ4y/Dnl1zyZHmy7JQWF6YatpgLEzRPDStPbBA",
-	"AWcTm6kZxRzeoAQVSS+6FiCwsLjNWneAkINLfw+U1WeaNMVESBzL2kRNcyHDs/Fo08lU9zyt6Rix2kEz",
-	"1CxKMlqwDGu8E2/BXveL+wDQfz5tL11Ws8+mP0ZrjsMgt9mV1b+ICDt823/a8ttBsyVNW7SNKMPgapdB",
-	"xtr1NG9HPveSUF+jjmWmEkmM+IjM/4z11RXeVKSkLFlbqKZYcoTEbSm9OQfE2NY5We4KrGFu4rYB9AwL",
-	"NEpoAB1CTPWcHQiDlaHO2y2BFgIBxz7xC0eOJxJyJsdj6rVyPY7MwoppItVsZ6zas2hBTXXWsfi5hzVr",
-	"cKyPq26zof+dHmTdfXjlk5tRV48re5i11nYJ/7Os3M9ap2K/6doFy1o2r3PRvjLN92zbVIHnOhefCmRa",
-	"S/8J5/MIs0JbVLiwV0BDuIViEIZTzF4XmIHggjoIWVe+ONHROF3wvQGJVGbguuBsQMekdFM/YAwGIVaH",
-	"0BjdubyJtF3vgvbvplEiZaacHzMkiHYlsrsFLISZgnq1gxUv/9J9ryRHMobbIVmlkbUZtWA0LBoalpnH",
-	"wvo4NEaS80C/JTdYth8PHx7+XwAAAP//",
+	"7H2Nchs3tuaroHrvVOKEpEjqn6rUXVmWYsqW7EhylHHoYYPdIAmrG+hpoEXRKW3t02zeI4+yT7KFA6D/",
+	"SVEWkzg7uXVrYpFs9AFwcH6/c/CL4/Ew4owwKZzeL86UYJ/E8M8j7E3JEWcy5oH62yfCi2kkKWdOz3EZ",
+	"bwrJY+L2kJwShJmYkRhRgcY8RnJKBfICSphEOOCMtJyGI7wpCbEaSs4j4vQcIWPKJk7DuWtOeFN92BQ3",
+	"NGpyeAkOmhGnTJLY6Y1xIMj9fcM5vsKTKjFHU8wmRKDZlDCgxudeEqqX+5wI9e6Y/DuhMfGdnowTspgW",
+	"9Y63ySig3gPTj+BHDRTiuyaekO/+7//+P24DUYYE8TjzH/3SC/LvhAjZf1F91zkOidBLGutfqfeoaQoS",
+	"35L4K4ECPmmhN4wgOcUSvjKLLwjzhdqVGxJJRMeISvXXjARBc8zjkPjr2pkLIuP54Rg+LM/gUq8JkhzN",
+	"MJVoRMY8JkAnI3cSyXiOvr44OUL7nU4b/fZrp93qtjafLV/DkDIaJqHT6zQs2YqmCYkfRfclkUec31BS",
+	"s8kxGcdETIce/MBFmPnIPbq8OBlKfkOY20AEe1O1Gxi5l0Q2j8wPuVpogfiM9ZAgsoF4jHwSEEl8NJoP",
+	"GGb2wMCGCTwX2dYJIgTlTO0TvyVxa8DWtEXX19eHiZwSJqmHZc2Er9Tb1YsIGs3RbEq9acpn1CNfqR28",
+	"IUwgHBOUCOLrXdvZ3Va79tCGfS7h9w0nwjEOibSS6fLi5EoRUj8D9bUmtKEkQkwM0zOeHpwR9+eKWHKH",
+	"wyhQVG1evO3s4be7R+EPneOpv//u087b012xHYf9T/iH249yOlbsfdc9m8RbL198unk/G+/fXd5enO29",
+	"P5z8eOo0HKoI0ALUaTgMh2rcn5qKnKYmt8C++O41YRM5dXrd7Z1GjUjoj885I2dYetP6ibpKGgKzwYnn",
+	"0bxy/qdYFOc5cLbGV7N+cns9Dfd+mg9D/zn//uL94cBZNIP+uKnoaGpCFkyh0+5uVedwr9hBRJwJAht3",
+	"6HlEiAsyVryjPvA4k4RJ9U8cRYFiS8rZRhTzUUDCbz8KDnuckq+e8NUrYHuHjMvhLQ6o7zQcn0hMA7Uy",
+	"6iu135TBd+rskbsIeFLRI+M5HqnBgL0ajpBYJsLpbbWVIKESlkktr7QDKcaxrzFTTGLWm2BJpjwRpGfo",
+	"7ZWpus+v1n/FZOz0nP+xkWncDf2t2HirB9BLVt1oDOuWERRSISibNDLKQMIokVMSHj3klohyWwgmN4/I",
+	"gIHggXN+YHhIyS99vtXYkifelPgtdKElYQNEoBLXeIIp06IpZzNcX183yyKmbt7mkY2yRLpvOD81jSps",
+	"al247PFMacLCPce++eRJvGX4ZmiUbZ63lIrlMQqV9hpTEvjZUsEzcNbimKvV+PmXHE8q5Q0PIKPFFTuq",
+	"X6fCztmIsBAzHvvO/YflfNou8mlqFDyCU8tzXBenlmiZaXFERWaRKZbrITfEgbY/hkoWu8C/bokqF82o",
+	"1BrILDZlyNXr67aKnPcUtuH+/Irz1ziekCcxjprJUHI+DGCovEzKLY36lVof+BEYAEwvkdGycNojaSzI",
+	"hVzQ2SxygR1Wco7s+5eyQInadXFA/fRIeXY95BYJWOOGKo17gmnwRB3jiXg8HOtxSnuZmRg5cQxGHiea",
+	"80ck4GyiLF6ztyCWH9jTdmlPi69Z+XDnCV/Htrq5AY27t3AB9LzB1MeMyymJ07kPmMtjOqFaGeEg4DMY",
+	"D6NRzGcCfslk0dEZxzzMBqKStAbsnFD4E1ybnMFslFNOjQmJ5xUd9QTGOr7zwNM84fGI+r42QD+bv0iI",
+	"aaAVM4npmBbZ7Fh9q/fcfPtI5iFNGAH7fqyMB8tA2auW8lANcWthpeq4hqOor6wAOUdRzG+pT3Jn6VZZ",
+	"ISauUJ6X4irseTxhcuhToZbGjmg+VjO33yDlDqyNEdfOVxckCvD8iWKLmMGGsR2tUTJE+i/M0Z1igXAQ",
+	"E+zP0YgQhuyzPqw2XlVs7dcZzjMstI+ovf0HGa5C9ro0UmG6PCKM+NnU7Px7yK1Q4LbQ90QijBiZIc6I",
+	"ZoJaZl2f8vo+xkwuZYGarc9iEutxZbXDkY5I5qfT0fcefUNPT9596nfOaV/0Qxm9P+rv9ENx16cz6r8M",
+	"Zv2PnF4G/rs+a7fI/PSTf92nb2i/fUZP91teN2DgiipXTDi9zu7+9tZeZ3e3m344VA7oprJvbeQl/8Xe",
+	"Dpi+ZuMKX3W397ttsIvB2TGM9pzgGDzZROioFPWdnrPVNZ8Y/xYH1CPgcK/GbbBBdbx2WHC+IsIO0IjL",
+	"acGpEkSWWAXijM1coHEZrxSCkjp41cyiV8uezMJcT/Ox+i/egoN9bDzqJzlafqRZbJj55yU33nzxkC1c",
+	"8ogqx9NGrkAEZC9b7iJVqFuXQFpMHhVoQlhCGUGjROap7SG3QtAaTWa7redc/ggm5nr2tT5As2wJBJqR",
+	"WDlLECNqPS5is3RhV/eNa8hfi+1TM7DbA8ViQnhLViU/AXCW1e/ljCOfqy8GLHU4JkTZKC3NL2pHCm9T",
+	"j6UWllllbS0lcspj+gk2Gann7GsGzJhqJlrt4ZBoz5zKFrqGKLE3Jd4N0i6Cjr1VExRfVrCoz6RSAcFx",
+	"HPP4ifEiPdIQIhNlTrd+r8eTwIc91JH/Fvoh4VInQdKoia9TWHOeoJhEPNZG6PJTsJ2PB9lZIUvLA1Gg",
+	"AuXrYPJDNMZJIC1Hm9kr6VV4l4lCBnwCQg6cNpwIghLmk7i0KOsTc2dEYh9L/Djrivrm2Ao6YZRNhjiY",
+	"qAOVEDEUSaT2SWnCn53jy+72jvOh4VAhEgjqTaWMRG9jQ52ulhmy5fHQaTgfZzdimMR0ya82WpCou2F8",
+	"xjbU71tAXRZVB0unRATjjCgaRDL6SDxZ9xOdvHQ+rLzh6bot0Gih+f4ptk1N2jWX8F32JPzmadLgnB96",
+	"kt6SQ+0zPkkeMD7EMNjQeKB5kXDOkf4ydU/HPGF+Fumc0FvCkBcT0AU4EKurwEs6YU3KUBqzWnr4q2Su",
+	"4/xX56fPNwVnEGxuCNPYYHcPuRVCynbNn6sozrk8UVv0RJ6QQ9joIi+Y3X/IzNnK9jh95uHttW9ck9ka",
+	"E22EIJFAWhgSUJB1ssbJnCexgA01r16jgXrO5Rn3dSCqNhmqE55fCZ0HpQJ5SRwTJv+yIukNhKjOuTzU",
+	"Aaon8V813pVnRPNmYQMcyn+FB9Lslo7aPzoGaUYx/JG9eSnn1tC6HsvkEdG9HqoLEa6Pnd8a8beeSPIs",
+	"5mwyTPOHJQvUHIRU5NrtiOlkKh+5ofkx4K0PbWaJtLX4UcUxjVOzdJYHSkqBbhEooDcEYeurCK0zv7yY",
+	"sFLmxH+TyN8NJ5GDGikdHRMl53xAERDmt5CiALBNkOp/nCeeH5gw/+FDX4zq/Q5KyxAkOZpwxBkYXNoJ",
+	"UUulflVBSmhMhCIbGaDEXPFJ1YVn3AT5QCEqrkud+iyve6C+UFoT4HjKpFe/wIXs1YAtRWG4dpUSBgO4",
+	"jewjGxPKfUT9gLiNAUs/iMktvyn+JiaJIL6LvsbIxFzL4Xs5A+JLyDTYVDTm8YCRWxLPR9yfP2sgVxl5",
+	"5URMCZNSzdOpiRp4XOUIfWaI88+1GdcXS/vPAjoVKMGaliL6qXSo6vBNX5LzcMX5GWbzQylJGGmI9RNY",
+	"gQ9DzOZDbEcrMANH6suSXhMtdL0AcVuS6AataXmkm8/p2bFzL36APcqUroVBLBl2bmiKb4mdcAo7t34n",
+	"j3PmLCNyxuMbYJcSbWWGASBzM0UyL9/sFPP8NDZ5x/AtpoHeiSewCCDyh0lutEXRSMy+klrlg8L3scQj",
+	"LEgLXVlwHwqw1InNhVyyXTYP7fD2BOfIWK79K3SvS6IUJ+xzZQgyPsuUsdJzPvGoUmcL8CNuhTyj2Oyq",
+	"mdFHxBpRLeROsVDjD0eJmKufV5gXywHjzCMmUl8dvS4bcEPmInvbmEj1thT8qUUkYT6gCgcsRVCYkHNZ",
+	"t/45rJ6GIs+IT/EV8MUTeD7JBhyGakSd/s0x/iUx+wrYNCxQOd6rrNx3VyfNvYfyjNtFdofXaQPRcHwW",
+	"Zn2A4xdQvW4UnqLJLU/XTefbQ249IWtzddMJaQB4Psl0BPv3ixPFPCKxpERku1qO8ByKYuZqoiQ/Be81",
+	"D6Rvb+01nJCyFJbecCIl52M1xr9+Hgzuuu3mYHC3Sz58+19OBbDegLdbZFJNIct1Cq+f4iAgbEJAfoTY",
+	"N+AQqIfY3dncQb/9utXqPCsR2OkW6dvaLBJ42HyPm5/azf3W8H81F5BI/ag+AgaxVZN3SRfKJOI8zsZ0",
+	"ksSw8AcoxHMlPwIylogn0pRJSOsvmYKtHOE7WzWUgPiq3Svz1mJO0bjN2pVIQTlhIqRW5BSWlpXevN3p",
+	"1rw6Jj6NiSd1AuWRFKzANdVqjKyu5WfNo2VmKRH1IR2EQx5GUW3Zn7y7eF3lfOwvCG1m1S9ZfQeOIr10",
+	"2IegHJUkFDWlZSkVOI7xXP2dxBD3HPM4xBLkE3UemrB6pgEE1k3r6PLipDqdPCZpwXEOsLC6STGuUY2N",
+	"FIam9Jr1SnMnfq1VOw/X4VTnm0vOVKadhroqkz5WfrKSHDH2JIlNPKqBRgFmN4pjvSDxdYg1m6HHY8VS",
+	"aMpjQdAIZMXcaWTbl4v65aay1d7fWSYJ/zUY3LXbH76plTAZOKoq/6gkSETYIwjHkLiiMgNqwowOUBJF",
+	"JAZjKuBqaz1lIvm8ODENuypKx+32KjSbfwwG4sOyeZRZ2E6qkS1ZHTMfh5Gc13AsQ/o3EDhSMjMk4YjE",
+	"kJyvDgIhrwpvEPtxceyXfGZsQx0oMRgY+HVueFvdWJ6ZHrVuLieUBH4KcCjSYq2jGomR1qRUtx8URFZD",
+	"1wBrCp1evjlH5ilTErjf7jw7QBhpowCN5mCgqg1oPbhV9v2pCVc3Nw3De5TUueJK6UEcN023gjdsZQyP",
+	"UcAnfDxuob5Enq0qVr+FIJeRVQeIB2pSnBGRAh2U8rWBLuU3oAnnfqvueBXBlRVGQ6fXVynY2S1YTK5d",
+	"Tj62ugyQ9hZnD66OaKFXhESQl2OKS3k8R5wF81piUjhmzV4zC6POwi/m5/lKZyQo8wjq7O+2m+1Os925",
+	"ard78P/vW3lBRZnc2arh5iL6c1HpcMIkDRbSs+KL6lClD7+wGBc1z6KEBQCrh+xnDue8Iil1KNaHSbEM",
+	"BqUPsymWii3RFEcRYasuQh4iq0RSEqozZ7CyHxaog4fckXeiRjAVGL3w4sKeZ0xYu0O1a9XIH/Q68fCS",
+	"4EBOq/LB+nLZzPlN7axvSSyo9jmXSyszYvZEHTkWXynqLbw6V98WiHOdhQDmM4cexC5wHpQQFq3IpdKl",
+	"Uk36NVby5pk2LJUvA9AlP8X3lTT0zube1gO28vLzfGgSySDhFCNhSUc0oHJ+kJsnlYIEY5t1gQ8eedQt",
+	"Zqt+CVLvw0z/s6ZpeXWRIF84U50AYaaMKSbYR4zH0KKhhZ4TZfHoYIKBL1Qpqxr5hUO9KiEPO3klXk9X",
+	"taTF6lj+9PpVnXbT2DN0Q0zLh93tzm4DmX/tod9+3dF/7bU3d9Fvv3af1bB4MMkfYI26azgX5r/H/ovL",
+	"w9oz7cW3tQYPqf30hi7wx4yPv4fkNAlHUUxZine8IfVq9kbblCnJR0DvodNw3rx6W0srq6UpEQWpLeik",
+	"9uG72ofnDwszRad+SwOWWa/Cgu29JDUG2A2Zw39Th3SZ2lA8UnFRyySpAesoOKuJHhlV8dB7L83PnqLd",
+	"4MFUOS2gMIObFtnIfpPmszRiVB+Jva3OlmL9BnoTEdZ/gY44Y8r1eEGFx8EQ7bSyjhvFFVgRrFqrGIIJ",
+	"j6mchiLHzibmkFcappQFAAqgKA5SgSpMEEmnrnUYafXQhIXN1ja7oEJAr4sCJQ2rH0dzSWpPXgazrfdm",
+	"0mnimLTQ4ShzD9yXSqC4taMuBuDWNEpiJqKfghGKUSkbr3/cWi2E9y5oVeT2jA9jMyKCEJG5Lq5IRu5j",
+	"KChrBr11S1ZmMcmNFZm27ohZIJVuAVUTTtawoGE+LPN7xk4Ymf1B7yrHJMsTLdFSu3gmiVAX7QCYvunK",
+	"tLW9WyNpbKR+hTQFhPrvG7mgQ/F9JzxGEeFRQMDzDvHceN/1PqvpsFEbnbfANH2GdQ8j6B5RYO5lNOei",
+	"JjXnLpceqhEoYNGlh8oCxdR8ROJ5hPhZVtUMPOI8IBhUUeabhPhO97ba3t9vZJ2udOuPqkenU1ILj+yi",
+	"hmKQJoBsFHLrs1S65RVGAKjjY+T63BM2JydaoUZbPCqUbPw/TXMj854MazRscD1b5yWce1SbLAI+wGpy",
+	"kxiHaBRj5k2JQJy10Dl4zDa0Q6VAIcFK5EB00phVxeYk0Bip3BKmDuRfxerUV8JVC7MKP80wPLUdAsrV",
+	"7uA/V0u+K5jQYjuLWkBwHqUeEjnlfukHlQ4nC5OvdWCVSqFUHVwhnzc3y5L/QZ21e0GwTxkRNdF4m6Ev",
+	"OfyK8OVjWjO28JDpc1H7QDWwAHXlZlXtv8U0kVJNz+czVjPOothCOo/GYnv4MrN9S4I6JlhtEJZLwnwJ",
+	"YFy1Tafhnumx9rEkTUlDUpsx1XpnsTTUEbJ89MravHlLrl4i2kjCQsqpXCEWtpR+7eRVP65Jsr4xoV4D",
+	"Ga4bLcBCDhOxbLGpjrOY6AFoBJ2SXI1efS7rzDyLh07LQ/MJ4dqOBbWhviGe1O7ng7OvxAqU0MlYr7Q4",
+	"hc1Np1UgAXYh47AlPC8WeoKr+6I5n3CppZsOXEcPBPmu+I9KXM+rRK0YlYOq2gcTbZ8RtCrr4oXBm3di",
+	"kR+m9ufA2FUmBaZIm0LoMMUZEB99rbHAunOX+yzzrcARUl5RffxSypiOEpnmxKluC/k29yuNQqsqfZAA",
+	"ikn5jOksSb7z1A0hkUB4xBOZSrxq9m7lvpQglMnwI6eMFE39xef3EYOD7n9C20xrPaSWQzaUFbCPGGtM",
+	"YyGHNin82STVRdQOkR4HxBZGLFE8lSFSitAVHRIWkEtO36qOKjMBBGOVPW22VAyFxOPx00dJIhLbCNPn",
+	"jwSCM+CTuoD6eRIEudUCNa4OIwSQrTpHc7JYxbAkCPLoznql9uS9z6MKPr+HbUlSQSbNS2Iq55fQuDaX",
+	"A0lbxI4gt3Vi5356feU0qg7vMpg5mk25KBQy4IDekkL7266Be+kGumqjbfsZQ/NUyiiXN1jUdfiqnHKE",
+	"ZOuLj5hN+FfC7GlTQ1SR3tAGEkSi0Twv7lronCM9LvIwGzDIM1ADv8oVNfkgv20YDQuCIiynpm03ek4E",
+	"9S02K3VoPRzHVPuQA5brBVeTDNegU+gsq2nOOssW2ytnC4Uj+orMNbSRsjGvrtH31lOF5RAIa76nrGGk",
+	"fDVvSxnCDL2UMnrDgnlarzPFpovcgCnTPiDNCE80vAojMeWxbKqd9muzZjqRA/E1MTUuNcQS0+7JEHIb",
+	"sEKC3vZgs2gu0PgDNmDffPPcLn/rm2+gNknpPBB8AjrrzZCQ6pW6S4ILDQPcA+SqbRuq59xawN+AhfxW",
+	"0xe20DH2psqjvzHQBmzKz61elDGmAWUTJAJsW75mySoNcROWYO5TIhS1aQ0pjskyyGkDYYlCLiTa2UKv",
+	"6POGJoJxY03oeqPWgJ0Z40KHn00pVECFNG3c4DM6YTyGqiFFDQRtgBqNtdIxLCqK9OQhxW4+woWeQ6QA",
+	"cYZc5Z+76GseN3SRk2YoLDhDIzKlEBWplJ404FHAzz5rICiMUp/AopI72UJuGtXoISVsXdBnanTb+3tp",
+	"2OhAt08f8xi5Oey2q/fI5+gbxuU3SOIbOLFA+MAxWoAncuC0EHA/Ru5Wu5Prrwo1cJX5QGxkaWdytepv",
+	"EoknmgmupzQgRWi87jEj4KRNBFRlYBrYSjAdkk65XL+KEQJCacB0Dlwgd7u96aIaHD5YouqVFl5vvSDN",
+	"h1MMHhaWiDOPNJBrvBdXF9tlPpPNtpsXFcD7Bzn1ujImX7/AWLm63E+9nnsUB00br7GvTSdYLgQwh1Xp",
+	"8yrr6CkU+UBXMoi0ugEqGqB8UGRVir16VrPYKNva2QU5NXcbuRwJ85E7BWjFJxf2qfAmqKw0XKHVG3BF",
+	"pY/+lAd+nYwu99cvtRptQD81JaitWZNqRasHXSvgD9ClsgvIAbrEIbmkknx3KWPqSdcIHPctiMuC0msN",
+	"mI6NQtQzdUTU5qrVyZybFjo0awndJU1nf66O1miOFnX3H7CaDt1aPwbUI0yHqYxyPIygU0G31XYMZjdt",
+	"EzObzVoYvm7xeLJhnhUbr/tHx+eXx/BMFhbOlGUOo9Jz2q2O/hmPCMMRdXrOZqvd2gR8pJyCHbWg/0zv",
+	"F2dCZL3lcnr9Cl0SmeX20W+/bj/LY+huiGlTr3gOgN9mP3HJBpM6nD9gQtIgsK2vbI0OAPfARIH+DMjK",
+	"RXMhh3ugT6L6HBhacTFPJlN7DQAesIDzqKHxJdi8k+ntR+6NEn+GAvsItLvKZQZNaIuEkTRtZlNB1ved",
+	"nlqk0+tXl07x/oKf68MQ2U828o3/dS/wXA/9brv9uO5FOpL5s4FNpGgJwEI4b5v6L8A6OO0X/7x9H77g",
+	"P9we+Zd7P7RH/9y6efnyZOft9Idd+bLNPp3sTE/v/r0ZbZ45BtOgoQwASwA0AmAPnPHe5pvTzRfdu5PO",
+	"88nebTLal69JZ/Ly7NOPuztk7yoR+8nbl7cXPx6/cwCX4NwNT44/XST74ebOy9fnQ5mQne391+fRT9c7",
+	"0dH8UtKbf3581b/ub+O2c7964yKDUlhQJWOY9S/bImSzvbXoiZRnNvKdU+4bzpbmn+XP5Drp3zec7VUe",
+	"KfZTyztmTu9naEcVhjhWW/090dZEhgSCglI8UWzqaONYs7PzQY1TkEJcmbzNQgK9qbvMLRRLOs8Pwiet",
+	"v9dGpbHLbaJI2x2Sg7ouITNa6CqDPiingfi2ufeAZfej8BlTvoPQ7lMDCb5C4l9b2LxUvtcasAyhYOAh",
+	"0LAXVFUj0+FZa30JzoySWfryGRQF2CO6J3weWbKpXNV6gVXAG1/CwqYolt9Dji1nqqzv2F+d2W2HtGwf",
+	"nj2C6SPCqPL5cz7dUi1c5AtlPa54iFxwd9Dh2z6aYElm2Bh9AR3FWLn8xlcZU6OGwSzkY6W8DY+O5gth",
+	"Swt4Tv/8qDC7v3nt6bxmrz8qbUfA+Y2+po3K5TyoOGTDsglpJnGwsZTt3l28LhcgfiUWCT0TO9vaNwIp",
+	"ZyNqMQ2M5nPFc8oA80lEmG/9aeVY2VQUREogYuMbt6JcMedi33e1cddTbiSWqf8ERYwu+jrGzOdhQ1+U",
+	"liHudVxJoBH2bky8B2IDw7QCVHvRA1b6eKgzWt9pS7FYF9o1I004MYC5B6QxFAxWjsQfUAKaL0SbMCq5",
+	"jeX9O9F1aMZboX606GqoWlTxYiweLLjHlRmu1hxJ3kDkDnsygNLtakYgoEKKSmVg2lIzigodNT0cBGrc",
+	"BfMolHAuvX3ucfWjT7bioThUAwIgggqlt6YENeW5ygeGCZ0PZRfSLgl0HE1Ec6bsz24Lh/gTZ2arYb1A",
+	"VXQzIfDfus/ekPrf4ZHnk/FkkLTb3Z38wn0Hb/nH5uE/uif/6J6UtuAf3RO7CfbRHGLwOzUB/bnweES+",
+	"07rvW0hmfRvFfEwf0x2icIAWeAHvLl6vsyf7E+z5P1+FmHPIQbaCmyzr4145xZEioDOdoTYxjXKBzoi4",
+	"qFMa+MaEzavtp7OwY/VqECgGNmXQWbkwJDL0MwNWaQGeKp406Pn21dExSntbF0X09rNGFqeHa6xAJpku",
+	"XYopRe5+DHTOixmQXItt7NnUgEm6QIDsUM9RDwTKzA6V2m/wA92KZUKkqJYZ6js6IC6YXU2hfjFg9vrP",
+	"KY9BcI4liWc49kWdolEvsleQGKFHhHzO/fnjZJRpyLE17nhd0sbNdrvdbm6p/9lT/9PO/q9TqZ7vOf7z",
+	"j2N5St5vHf34thk+3+++6u4m09G703edqBMPZ9edycn1yZvjjz/dpAKw57Bm+3JneP3psHv2sVyCv4IW",
+	"eLQgyTpX3BfRFEpB3H+O3Wkv/Pi887/V7qxw/svd/eHBzYcfrF54BE/ur/7kRe42l61Oe3Vaj7NGgFud",
+	"FUgt3OIGD20//FBtM5rPlKrqqc1VXplrcrREEtsFhLBoVTgW7udZLox1SfMSKXxcukjLCrFKAjXrjaQT",
+	"ThD3FoVbTlroDfOIzdwQv1EYWGdJlCQF4y4Fe0PnpAigYr3c3Tw2/qqcR3tRz4BRWxtpbi4AmTjDtd6l",
+	"nvujvcnshlltuX2mQFzvtTwryyrox3FfvX71sUbnyi/UPRMWduAq5DtqLsWxrR//0hfj/F6yO+sDu6rQ",
+	"zl1/+B8kPH8p42p+/nBfFKgmYrWSzAzJ8kgHeKnGHU1T3VNdlc34rGEBklq2MTKzV2HO0gY++VSXwHOA",
+	"QlYCAGfEearnmCuJzAPBnW67u9PsdJrdrav2nmnYkEPbGo83j8A2j3TLj+jcUWd/E3dG3eau1243dxdZ",
+	"fTSCcTZb7Vans9naLcOCi3Tt9zbtSyzuOV9IlYcrO2f8Ew0CvLGt05oWdWdwlLrfzP+0RqDUVRxruRDs",
+	"jCwSfZpLinz3xbiaK8ie4n3df+LRLgD6ygf7esoRDlH/v3NH2hbl5I605ZslhtC5TgDVdRMfaRxc+eTq",
+	"OF56E6na8K8EKtx7KhBlGj8EhoqMMRPYk6mvx8gsew0keCQKCBYS7WXNokRDZ5Cyu6I8HoacBfMBg+Yj",
+	"0ItG55EydLMOB9Zdm5n1vySBgIAfFjcEaryorPURwRh9m529z/cSKxWZC5tcFYspHYzCxJuike6QwNlj",
+	"2iUWy0RX993+YGMp373eXsVpBUiJq3C+RdRfM3j1eUJoJSOoesHCn2ILbXVX8JXLTaK/VEF7ZJryMfKV",
+	"QDk1vEToGptspRBg0d2EgBaVIkXqTugtQHOUvCwYT+p8iDRAlsBXPB6wWi82n3UynUb2d9tt3a5zq9V9",
+	"BtG5PridAo8hFqpdU/0e+xH2SM844RqBCCE2hFHMpYUyEhTF5JbyJK32GrC0w3nqwqbhSB3bs/S30GGJ",
+	"9NQbDvzsYnWsC+CMgrFXCdj2YSYMqChXH82mHDCpIPM1CA/DfTkw6dKN45CcoswCw7k/hzbD6gP3p6b6",
+	"YRP4xK1TF4byvx3vLyoO+LcvuSZfMrsWuiKJ4PyTquRZ7m9arb6hBWRAJFkSp6s1M3X9VBAYAzFsoUNm",
+	"rukoht9GJFd8itkchTwmjQEzKOmDUq8XLXZ0hd+ES93cUN/MkKbJ56Y7V50o0LNJCzUfyGK7MCnh5uo4",
+	"lpUNHyAXB4GLsjKWUptRPdyCbC9kGJemedPybzsMDoK6su0n53dNa9Du6mYkPFBvRs5zxiHKUuvWqTGg",
+	"dBzChbFTEjZyivbvkNzvZJFW7nP7Us08uPeJJxLMBICFgGgBZA78WWvyNZag0azLYiwyCIukZT1QSddI",
+	"QT3gzUJjaKg5rUbFAipkTpqsJTimJdF/TnhsdQB1utLLo/vi77DWuo/hayqk8bX4jKULvdzfSu2IX6h/",
+	"XzImlqjlh7Sy7dcOJI2zA60j3kWNuyqnM2BWOc2DyFaFXNVhytalgjtPV8HafSzo36wLSk4L/613/yS9",
+	"u7UivvfEXqD7RUqIY4DDQkT40XJCQ2eXxGXeVCFOpnrCtAWH+IXmYN2mKL2FiIYA3yVBAN17bU80iFTr",
+	"mDS5o0KKRv7b9N4uKpBtbQV2xyzrI2TLH7SGg6CFdk7Tm8ngEME4xIdSPDOo8sxGc3sN2AEakTk3YdWA",
+	"hqa63RTtUTFg7lZ33zX+TaHEEmhQFNirCotSVa1rnz0lPL5CWLyaq1o5QJG7ueIvhF8q387+pKP/dwx4",
+	"dRCSvQIWYpS197c/ENYo1juvFAZOe3PbvEe1KNRegDPh5hLew+tLdKRRy1B/cpjIKeq22gNWA536VgM/",
+	"U7xnHuk54tJ0PKhAPA+13zKbcpAQjEtzi+ucgNAy3oNBd0aY6gZEOoiyDOcJPzU4T3qbb8qatYA3MM8B",
+	"K+A80UKYp6lU2GrvuzpMNKOiNjqjd2gd6M9i43mHzE9jfP0DfUNP47PLvuiHJ+L9vL/TD06vzj6+6/ZZ",
+	"u0Xmp5/86z59Q/t3Z1fHd+ozrxuw4v0Avc2ddjvf0f2pY+ebpduLD1YWoVkn/78BoH8DQP8gAGhd2wkj",
+	"WR4BBNX9HJYI4aMp8W5E2uYPyyQm2aWYAaahrfVb1iwJUJ3Z1ZPiRienLEyqV3leSDwXhZBydt1DA+FA",
+	"8DS7Zq/nuTR33ZhyRD0z3QHErIvPMzGpOyOFggS39j4fmSv/VhL7Ih+r12ak7lxSa+bp9z1FWuZE2XT0",
+	"vadE2cm7T/3OOVXiTEbvj/o7/VDclURZ+4ye7ms5trLEKvYk/GKhD2lmFBjh/3NQw+dJ4y/Dnl1zyZHm",
+	"y7JQWF6YalrQLIRoHpq2OliggLOJRWpGMYc3QK2zSK/QAoGFxU3WNgeEHNxpf6CsPtMgLSZC4ljWAjXN",
+	"fUNPjkebLsK633BNt5bVDpqhZhHIaMEyrPHK1wV73S/uA4T+87C9dFnNPpveNK05DoPcZtdWkB++7T9u",
+	"+e2g2ZKm7RFHlGFwtctBxtr1NG/PCu6Nk2JUIokRH5H5H7G+ugKcipSUJWsL1RRLjpC4KcGbc4EY27Yq",
+	"w67AGuYmbntqzLBAo4QG0J3HVM/ZgTAy1z1ATyCqzir2iV84cjyRgJkcj6nXyvUXMwsrpolUs52xar+w",
+	"BTXVWbfwpx7WrLm4Pq66047+d3qQdefvlU9uRl19XNnDbF189EQr97PWqdjrvXbBsnbp61y0r0zjS9uy",
+	"WOC5xuJTgUxb9z/gfB5hVmhJDPfRC2jGuFAMwnCK2esSM5BcUAch64gZJzobpwu+NwBIZQauS84GdAwR",
+	"ZJxDj8U8tM0V1CE0RncON5G2yl5w9YJpUkqZKefHDAmiXYnsXg8bwkyDerWDFe+21D3nJEcyhsuPWaWJ",
+	"vBm1YDQsGhqWmcfC+jg0RpLzQL8lN1i2H/cf7v9fAAAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

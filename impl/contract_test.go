@@ -104,10 +104,6 @@ func contractCases() []contractCase {
 		{"verify: refused", verify, func(f *fakes) { f.verify = tokens.ErrInvalidToken }, 401, api.ProblemCodeTokenNotValid},
 		{"verify: a fault", verify, func(f *fakes) { f.verify = fault }, 500, api.ProblemCodeInternalError},
 
-		{"keys", get("/.well-known/jwks.json"), nil, 200, ""},
-		{"keys: known", sends(request{method: "GET", path: "/.well-known/jwks.json"}.with("If-None-Match", `"tag"`)), nil, 304, ""},
-		{"keys: a header twice", sends(request{method: "GET", path: "/.well-known/jwks.json"}.with("If-None-Match", `"a"`).with("If-None-Match", `"b"`)), nil, 400, api.ProblemCodeInvalidRequest},
-		{"keys: a panic", get("/.well-known/jwks.json"), func(f *fakes) { f.panics = "a panic" }, 500, api.ProblemCodeInternalError},
 		{"health", get("/healthz"), nil, 200, ""},
 		{"readiness", get("/readyz"), nil, 200, ""},
 		{"readiness: no store", get("/readyz"), func(f *fakes) { f.ping = store }, 503, ""},
@@ -117,6 +113,7 @@ func contractCases() []contractCase {
 	}
 	cases = append(cases, accountCases()...)
 	cases = append(cases, codeCases()...)
+	cases = append(cases, documentCases()...)
 	for _, reason := range []session.Reason{
 		session.ReasonUnknown, session.ReasonRevoked, session.ReasonUserDisabled, session.ReasonExpired, session.ReasonIdle,
 		session.ReasonSuperseded, session.ReasonAhead,
@@ -216,6 +213,20 @@ func codeCases() []contractCase {
 		{"authorize: a fault", url, func(f *fakes) { f.exchange = fault }, 500, api.ProblemCodeInternalError},
 	}
 	return append(cases, bodyCases("code", "/auth/code-exchange/", good, false)...)
+}
+
+// documentCases are what anybody may fetch and cache.
+func documentCases() []contractCase {
+	var cases []contractCase
+	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+		get := request{method: http.MethodGet, path: path}
+		cases = append(cases,
+			contractCase{path, sends(get), nil, 200, ""},
+			contractCase{path + ": known", sends(get.with("If-None-Match", "*")), nil, 304, ""},
+			contractCase{path + ": a header twice", sends(get.with("If-None-Match", `"a"`).with("If-None-Match", `"b"`)), nil, 400, api.ProblemCodeInvalidRequest},
+			contractCase{path + ": a panic", sends(get), func(f *fakes) { f.panics = "a panic" }, 500, api.ProblemCodeInternalError})
+	}
+	return cases
 }
 
 func without(r request, header string) request {

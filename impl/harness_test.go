@@ -34,6 +34,7 @@ type fakes struct {
 	parse, logOff, verify     error
 	ping                      error
 	keysMissing               bool
+	keys                      string // the JWK Set; empty: one key
 	authenticate, list, end   error
 	endAll, changePassword    error
 	panics                    any
@@ -115,6 +116,9 @@ func (f *fakes) JWKS() ([]byte, string) {
 	if f.panics != nil {
 		panic(f.panics)
 	}
+	if f.keys != "" {
+		return []byte(f.keys), `"tag"`
+	}
 	return []byte(`{"keys":[{"kty":"EC","crv":"P-256","alg":"ES256","use":"sig","kid":"k1","x":"eA","y":"eQ"}]}`), `"tag"`
 }
 
@@ -166,7 +170,7 @@ func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 	h.config = impl.Config{
 		Sessions: f, Tokens: f, Store: f,
 		RefreshCookie: h.refresh, CSRFCookie: jar("CSRF_token"), CSRF: h.csrf,
-		BasePath: "/auth", MaxBody: 64 << 10, RequestTimeout: time.Minute, JWKSMaxAge: 5 * time.Minute,
+		Issuer: "https://auth.test", BasePath: "/auth", MaxBody: 64 << 10, RequestTimeout: time.Minute, JWKSMaxAge: 5 * time.Minute,
 		UserFields: []string{"id", "username", "email", "email_verified", "first_name", "last_name", "is_active", "is_staff",
 			"is_superuser", "date_joined", "last_login", "attributes"},
 		OpenAPI: gatehouse.OpenAPI, Version: "test", Now: func() time.Time { return now },

@@ -3,14 +3,17 @@ package impl
 import (
 	"fmt"
 	"net/http"
+	"net/url"
 	"path"
 	"strings"
 
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
-// contractBase is where the contract has what base_path moves.
-const contractBase = "/auth"
+const (
+	contractBase = "/auth"         // where the contract has what base_path moves
+	wellKnown    = "/.well-known/" // where RFC 8615 has what describes a host
+)
 
 // router is the generated code's mux. It registers each operation with and
 // without the trailing slash, under the configured base path, behind the checks
@@ -42,6 +45,19 @@ func (rt *router) HandleFunc(pattern string, handler func(http.ResponseWriter, *
 	if bare, ok := strings.CutSuffix(at, "/{$}"); ok {
 		rt.mux.HandleFunc(method+" "+bare, checked)
 	}
+	if below := rt.server.issuerPath(); below != "" && strings.HasPrefix(at, wellKnown) {
+		rt.mux.HandleFunc(method+" "+below+at, checked) // OpenID Connect Discovery appends
+		rt.mux.HandleFunc(method+" "+at+below, checked) // RFC 8414 §3.1 inserts
+	}
+}
+
+// issuerPath is the path of the issuer's URL, without a slash at its end.
+func (s *server) issuerPath() string {
+	u, err := url.Parse(s.Issuer)
+	if err != nil {
+		return "" // compared as text by everybody else
+	}
+	return strings.TrimRight(u.EscapedPath(), "/")
 }
 
 // ServeHTTP serves what is registered, and answers for the rest in place of the

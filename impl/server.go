@@ -57,6 +57,7 @@ type Config struct {
 	CSRF          *cookie.CSRF
 	CSRFByOrigin  bool // true: no CSRF token is asked for, and a browser's request must prove its origin
 
+	Issuer         string         // of access tokens
 	BasePath       string         // with a slash in front and none behind
 	Origins        []string       // whose pages may use the service from another origin; nil: none
 	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; nil: nobody's
@@ -124,8 +125,8 @@ func (c Config) check() error {
 		return errors.New("impl: Sessions, Tokens and Store are required")
 	case c.RefreshCookie == nil, c.CSRFCookie == nil, c.CSRF == nil:
 		return errors.New("impl: RefreshCookie, CSRFCookie and CSRF are required")
-	case c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.Now == nil, c.Logger == nil:
-		return errors.New("impl: BasePath, MaxBody, RequestTimeout, JWKSMaxAge, Now and Logger are required")
+	case c.Issuer == "", c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.Now == nil, c.Logger == nil:
+		return errors.New("impl: Issuer, BasePath, MaxBody, RequestTimeout, JWKSMaxAge, Now and Logger are required")
 	}
 	return nil
 }

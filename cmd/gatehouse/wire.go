@@ -193,7 +193,7 @@ func newHandler(
 	return impl.New(impl.Config{
 		Sessions: sessions, Tokens: issuer, Store: store,
 		RefreshCookie: refresh, CSRFCookie: csrf, CSRF: cookie.NewCSRF(issuer.DeriveKeys("gatehouse/csrf/1")...), CSRFByOrigin: c.CSRF == "origin",
-		BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
+		Issuer: c.Issuer, BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
 		MaxBody: c.Server.MaxBody, RequestTimeout: c.Server.RequestTimeout, JWKSMaxAge: c.Keys.JWKSMaxAge,
 		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number",
 		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger, Observe: m.observe,

@@ -1,0 +1,74 @@
+package impl_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/impl"
+)
+
+// metadata fetches a metadata document.
+func (h *harness) metadata(t *testing.T, path string) map[string]any {
+	t.Helper()
+	resp := h.do(request{method: "GET", path: path})
+	if resp.StatusCode != http.StatusOK {
+		t.Fatalf("%s: %d", path, resp.StatusCode)
+	}
+	var m map[string]any
+	if err := json.NewDecoder(resp.Body).Decode(&m); err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestMetadata(t *testing.T) {
+	t.Parallel()
+	const inserted, appended = "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"
+	tests := []struct {
+		name, issuer string
+		paths        []string
+		keys         string
+	}{
+		{"an issuer that is a host", "https://auth.test", []string{inserted, appended}, "https://auth.test/.well-known/jwks.json"},
+		{"one with a slash at its end", "https://auth.test/", []string{inserted, appended}, "https://auth.test/.well-known/jwks.json"},
+		{"one with a path", "https://test/a/b", []string{inserted, appended, inserted + "/a/b", "/a/b" + appended}, "https://test/a/b/.well-known/jwks.json"},
+	}
+	for _, tc := range tests {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, func(c *impl.Config) { c.Issuer = tc.issuer })
+			for _, path := range tc.paths {
+				if m := h.metadata(t, path); m["issuer"] != tc.issuer || m["jwks_uri"] != tc.keys {
+					t.Errorf("%s says %v", path, m)
+				}
+			}
+			_, path, _ := strings.Cut(strings.TrimPrefix(tc.keys, "https://"), "/")
+			h.metadata(t, "/"+path)
+		})
+	}
+}
+
+func TestMetadataAlgorithms(t *testing.T) {
+	t.Parallel()
+	for name, tc := range map[string]struct{ keys, algorithms string }{
+		"the keys' algorithms, each once": {`{"keys":[{"alg":"RS256"},{"alg":"ES256"},{"alg":"ES256"}]}`, `["RS256","ES256"]`},
+		"a shared secret":                 {`{"keys":[]}`, `["HS256"]`},
+	} {
+		h := newHarness(t, nil)
+		h.keys = tc.keys
+		m := h.metadata(t, "/.well-known/openid-configuration")
+		if got, _ := json.Marshal(m["id_token_signing_alg_values_supported"]); string(got) != tc.algorithms {
+			t.Errorf("%s: %s, want %s", name, got, tc.algorithms)
+		}
+		if _, has := m["jwks_uri"]; has != (name != "a shared secret") {
+			t.Errorf("%s: jwks_uri is %v", name, m["jwks_uri"])
+		}
+		for member, value := range m {
+			if list, ok := value.([]any); ok && len(list) == 0 {
+				t.Errorf("%s: %s is an empty list, which RFC 8414 wants left out", name, member)
+			}
+		}
+	}
+}
