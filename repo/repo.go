@@ -19,6 +19,8 @@ type Repository interface {
 	KeySets
 	Throttle
 	AuditEvents
+	Clients
+	Revocations
 	// Ping reports whether the store answers and its schema is the one that this program was built for.
 	Ping(ctx context.Context) error
 	Close() error
@@ -42,7 +44,7 @@ type Users interface {
 }
 
 // Accounts changes what a user may do. Each method ends the sessions that the
-// change makes void, and records the event, in the same transaction; each is
+// change makes void, stores the cut-off that Revocations has, and records the event, in the same transaction; each is
 // ErrNotFound for an unknown user.
 type Accounts interface {
 	// SetPassword stores a new password and revokes all sessions of the user but keepSession ("" keeps none).

@@ -135,26 +135,68 @@ func TestRotationIsUpdatedInPlace(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	// Another connection sees the counts once they are flushed, which this one can ask for.
-	var counts struct {
-		Updates int `db:"n_tup_upd"`
-		InPlace int `db:"n_tup_hot_upd"`
+	counts := statistics(t, s, func(c tableCounts) bool { return c.Updates >= rotations })
+	if counts.InPlace != counts.Updates {
+		t.Errorf("%d of %d updates were in place", counts.InPlace, counts.Updates)
 	}
+}
+
+// tableCounts is what Postgres counts of the sessions.
+type tableCounts struct {
+	Updates int `db:"n_tup_upd"`
+	InPlace int `db:"n_tup_hot_upd"`
+	Scans   int `db:"seq_scan"`     // of the whole table
+	Revoked int `db:"idx_tup_read"` // rows found in the index of those that were revoked
+}
+
+// statistics asks for them until they are as they must become: another connection
+// sees what one has done once it is flushed.
+func statistics(t *testing.T, s *postgres.Store, enough func(tableCounts) bool) (counts tableCounts) {
+	t.Helper()
 	conn, err := s.Write.Connx(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer conn.Close() //nolint:errcheck // the test ends
-	for counts.Updates < rotations {
+	for !enough(counts) {
 		if _, err := conn.ExecContext(t.Context(), "SELECT pg_stat_force_next_flush(), pg_stat_clear_snapshot()"); err != nil {
 			t.Fatal(err)
 		}
-		if err := conn.GetContext(t.Context(), &counts, "SELECT n_tup_upd, n_tup_hot_upd FROM pg_stat_user_tables WHERE relname = 'sessions'"); err != nil {
+		if err := conn.GetContext(t.Context(), &counts, `SELECT n_tup_upd, n_tup_hot_upd, t.seq_scan, i.idx_tup_read FROM pg_stat_user_tables t
+			JOIN pg_stat_user_indexes i ON i.relid = t.relid AND i.indexrelname = 'sessions_revoked_at' WHERE t.relname = 'sessions'`); err != nil {
 			t.Fatal(err)
 		}
 	}
-	if counts.InPlace != counts.Updates {
-		t.Errorf("%d of %d updates were in place", counts.InPlace, counts.Updates)
+	return counts
+}
+
+// TestRevocationsAreFoundByTheirIndex demands that what was revoked lately is found
+// without a look at the sessions that were not.
+func TestRevocationsAreFoundByTheirIndex(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	at := time.Now()
+	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+		t.Fatal(err)
+	}
+	const lately = 30
+	if _, err := s.Write.ExecContext(t.Context(), `INSERT INTO sessions SELECT 's' || i, '1', 1, $1, $1, $1, $1, 0, NULL, '', '', '', '', '',
+		CASE WHEN i <= 30 THEN $1::timestamptz WHEN i <= 2000 THEN $1::timestamptz - interval '1 hour' END, '' FROM generate_series(1, 20000) AS i`, at); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Write.ExecContext(t.Context(), "ANALYZE sessions"); err != nil {
+		t.Fatal(err)
+	}
+	before := statistics(t, s, func(c tableCounts) bool { return c.Scans > 0 }) // ANALYZE and the insertion are counted
+	for range 10 {                                                              // more often than a plan for this very time is tried
+		ids, err := s.RevokedSessions(t.Context(), at.Add(-time.Minute))
+		if err != nil || len(ids) != lately {
+			t.Fatalf("%d sessions, %v", len(ids), err)
+		}
+	}
+	after := statistics(t, s, func(c tableCounts) bool { return c.Revoked >= before.Revoked+10*lately })
+	if after.Revoked != before.Revoked+10*lately || after.Scans != before.Scans {
+		t.Errorf("%d entries were read for %d sessions, ten times, with %d scans of the table", after.Revoked-before.Revoked, lately, after.Scans-before.Scans)
 	}
 }
 

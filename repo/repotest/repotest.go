@@ -28,6 +28,7 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 		"late retries": testLateRetries, "changes that can't be recorded": testUnrecorded,
 		"ending sessions": testEndingSessions, "times in other zones": testZones, "sweeping": testSweeping,
 		"sweepers at once": testSweepersAtOnce, "signing keys": testSigningKeys, "rotating the signing key": testRotateSigningKey, "first keys at once": testFirstKeys, "key sets": testKeySets,
+		"clients": testClients, "revocations": testRevocations, "cut-offs": testCutoffs,
 		"throttle": testThrottle, "throttle at once": testThrottleAtOnce, "audit events": testAuditEvents,
 		"a context that is done": testContext, "text of all kinds": testText, "text that no store holds": testUnstorable,
 	} {

@@ -118,6 +118,9 @@ func (s *Store) DisableUser(ctx context.Context, userID string, e repo.AuditEven
 		if err == nil {
 			_, err = changeIn(ctx, tx, revokeUserSessions, userID, "", micro(e.At), e.Event)
 		}
+		if err == nil {
+			err = cutOff(ctx, tx, userID, e, false)
+		}
 		return n, err
 	})
 }
@@ -125,14 +128,22 @@ func (s *Store) DisableUser(ctx context.Context, userID string, e repo.AuditEven
 // EnableUser enables a user.
 func (s *Store) EnableUser(ctx context.Context, userID string, e repo.AuditEvent) error {
 	return s.account(ctx, "enabling a user", userID, e, func(tx *sqlx.Tx) (int64, error) {
-		return changeIn(ctx, tx, setActive, userID, true, micro(e.At))
+		n, err := changeIn(ctx, tx, setActive, userID, true, micro(e.At))
+		if err == nil {
+			_, err = changeIn(ctx, tx, dropCutoff, userID)
+		}
+		return n, err
 	})
 }
 
 // DeleteUser removes a user with what belongs to it.
 func (s *Store) DeleteUser(ctx context.Context, userID string, e repo.AuditEvent) error {
 	return s.account(ctx, "deleting a user", userID, e, func(tx *sqlx.Tx) (int64, error) {
-		return changeIn(ctx, tx, deleteUser, userID)
+		n, err := changeIn(ctx, tx, deleteUser, userID)
+		if err == nil {
+			err = cutOff(ctx, tx, userID, e, true)
+		}
+		return n, err
 	})
 }
 
