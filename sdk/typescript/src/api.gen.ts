@@ -280,6 +280,49 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/.well-known/oauth-authorization-server": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the metadata (RFC 8414)
+         * @description Where everything is that another program needs to know of this issuer. Tokens are handed to this
+         *     service's own apps alone, so there is no authorization endpoint and no token endpoint.
+         *     Where the issuer has a path, the same document stands at its own places too (RFC 8414 §3.1).
+         */
+        get: operations["getAuthorizationServerMetadata"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/.well-known/openid-configuration": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get the metadata, where OpenID Connect looks for it
+         * @description The same document as `/.well-known/oauth-authorization-server`, for API gateways and libraries
+         *     that find the keys of an issuer by OpenID Connect Discovery.
+         */
+        get: operations["getOpenIDConfiguration"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -518,6 +561,19 @@ export interface components {
             n?: string;
             e?: string;
         };
+        /** @description Metadata of this issuer (RFC 8414 §2, OpenID Connect Discovery 1.0 §3). */
+        Metadata: {
+            /** @description The `iss` of access tokens, to the byte. */
+            issuer: string;
+            /** @description Where the keys are. Absent with `HS256`. */
+            jwks_uri?: string;
+            /** @description `none`: there is no authorization endpoint. */
+            response_types_supported: string[];
+            /** @description `public`: every service sees the same `sub`. */
+            subject_types_supported: string[];
+            /** @description The algorithms of the keys that access tokens are signed with; ID tokens there are none. */
+            id_token_signing_alg_values_supported: string[];
+        };
         Health: {
             /** @enum {string} */
             status: "ok";
@@ -585,6 +641,43 @@ export interface components {
                  *     }
                  */
                 "application/json": components["schemas"]["Grant"];
+            };
+        };
+        /** @description The client's copy is current. */
+        NotModified: {
+            headers: {
+                "Cache-Control": components["headers"]["PublicCacheControl"];
+                ETag: components["headers"]["ETag"];
+                "X-Request-ID": components["headers"]["RequestID"];
+                [name: string]: unknown;
+            };
+            content?: never;
+        };
+        /** @description The metadata. */
+        Metadata: {
+            headers: {
+                "Cache-Control": components["headers"]["PublicCacheControl"];
+                ETag: components["headers"]["ETag"];
+                "X-Request-ID": components["headers"]["RequestID"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "issuer": "https://auth.example.com",
+                 *       "jwks_uri": "https://auth.example.com/.well-known/jwks.json",
+                 *       "response_types_supported": [
+                 *         "none"
+                 *       ],
+                 *       "subject_types_supported": [
+                 *         "public"
+                 *       ],
+                 *       "id_token_signing_alg_values_supported": [
+                 *         "ES256"
+                 *       ]
+                 *     }
+                 */
+                "application/json": components["schemas"]["Metadata"];
             };
         };
         /** @description The request is not what this document says: `malformed_body`, or `invalid_request` with the fields in `errors`. */
@@ -997,6 +1090,11 @@ export interface components {
          * @example 3RP18aP7CmQ1Ehd9Uz6PJ7s5rmIzaQvjthfryAfx2Mgr4HDzkZwf9xSvRM8ZAgVJ
          */
         CSRFToken: string;
+        /**
+         * @description The `ETag` of the copy that the client has.
+         * @example "4fTwIuvWhm8Xy_mdBoGRZA"
+         */
+        IfNoneMatch: string;
     };
     requestBodies: never;
     headers: {
@@ -1007,6 +1105,10 @@ export interface components {
         SetCookie: string;
         /** @description `no-store`: the answer is for this client alone. */
         CacheControl: string;
+        /** @description `public, max-age=…`, in seconds. */
+        PublicCacheControl: string;
+        /** @description Changes when the document does. */
+        ETag: string;
         /** @description Names this request in the server's log. One that the client sends is kept if it is well-formed. */
         RequestID: string;
         /** @description Seconds to wait before the next try (RFC 9110 §10.2.3). */
@@ -1491,7 +1593,7 @@ export interface operations {
                  * @description The `ETag` of the copy that the client has.
                  * @example "4fTwIuvWhm8Xy_mdBoGRZA"
                  */
-                "If-None-Match"?: string;
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
             path?: never;
             cookie?: never;
@@ -1501,10 +1603,8 @@ export interface operations {
             /** @description The JWK Set. */
             200: {
                 headers: {
-                    /** @description `public, max-age=…`, in seconds. */
-                    "Cache-Control": string;
-                    /** @description Changes when the set does. */
-                    ETag: string;
+                    "Cache-Control": components["headers"]["PublicCacheControl"];
+                    ETag: components["headers"]["ETag"];
                     "X-Request-ID": components["headers"]["RequestID"];
                     [name: string]: unknown;
                 };
@@ -1527,18 +1627,49 @@ export interface operations {
                     "application/json": components["schemas"]["JWKSet"];
                 };
             };
-            /** @description The client's copy is current. */
-            304: {
-                headers: {
-                    /** @description `public, max-age=…`, in seconds. */
-                    "Cache-Control": string;
-                    /** @description Changes when the set does. */
-                    ETag: string;
-                    "X-Request-ID": components["headers"]["RequestID"];
-                    [name: string]: unknown;
-                };
-                content?: never;
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            500: components["responses"]["InternalError"];
+        };
+    };
+    getAuthorizationServerMetadata: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the copy that the client has.
+                 * @example "4fTwIuvWhm8Xy_mdBoGRZA"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
             };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Metadata"];
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
+            500: components["responses"]["InternalError"];
+        };
+    };
+    getOpenIDConfiguration: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the copy that the client has.
+                 * @example "4fTwIuvWhm8Xy_mdBoGRZA"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            200: components["responses"]["Metadata"];
+            304: components["responses"]["NotModified"];
             400: components["responses"]["BadRequest"];
             500: components["responses"]["InternalError"];
         };
