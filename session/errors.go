@@ -25,6 +25,8 @@ var (
 	ErrNoSuchSession = errors.New("session: no such session of this user")
 	// ErrWrongPassword: the current password, asked for once more, is not right.
 	ErrWrongPassword = errors.New("session: wrong password")
+	// ErrInvalidClient: no client has this id and secret.
+	ErrInvalidClient = errors.New("session: no client with these credentials")
 )
 
 // SignedOutError says that the session is over. Only this error allows the

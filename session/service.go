@@ -22,6 +22,7 @@ type Store interface {
 	repo.Identities
 	repo.Sessions
 	repo.Throttle
+	FindClient(ctx context.Context, id string) (repo.Client, error)
 	ListSessions(ctx context.Context, userID string, now time.Time) ([]repo.Session, error)
 	RevokeSession(ctx context.Context, id, reason string, e repo.AuditEvent) (bool, error)
 	RevokeUserSessions(ctx context.Context, userID, keepSession, reason string, e repo.AuditEvent) (int, error)
@@ -79,6 +80,7 @@ type Config struct {
 // Service carries out the use cases. It is safe for concurrent use.
 type Service struct {
 	Config
+	clients clients
 }
 
 // New checks the configuration and returns the service. It does no I/O.
@@ -100,7 +102,7 @@ func New(c Config) (*Service, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	return &Service{c}, nil
+	return &Service{Config: c}, nil
 }
 
 // Client is who asks, as far as the transport knows.

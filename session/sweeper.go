@@ -15,6 +15,7 @@ type SweepStore interface {
 	SweepSessions(ctx context.Context, before time.Time, after string, limit int) (repo.Swept, error)
 	SweepExchanges(ctx context.Context, before time.Time, limit int) (int, error)
 	SweepThrottle(ctx context.Context, before time.Time, limit int) (int, error)
+	SweepCutoffs(ctx context.Context, before time.Time, limit int) (int, error)
 }
 
 // SweeperConfig is how a sweeper works.
@@ -33,12 +34,12 @@ type SweeperConfig struct {
 // sweep the same database.
 type Sweeper struct {
 	c       SweeperConfig
-	removed [3]atomic.Int64
+	removed [4]atomic.Int64
 }
 
 // SweepCounts is how many rows a sweeper has removed since its start.
 type SweepCounts struct {
-	Sessions, Exchanges, Throttle int64
+	Sessions, Exchanges, Throttle, Cutoffs int64
 }
 
 // NewSweeper checks the configuration and returns the sweeper. It does no I/O.
@@ -69,7 +70,7 @@ func NewSweeper(c SweeperConfig) (*Sweeper, error) {
 
 // Counts returns what was removed so far.
 func (s *Sweeper) Counts() SweepCounts {
-	return SweepCounts{Sessions: s.removed[0].Load(), Exchanges: s.removed[1].Load(), Throttle: s.removed[2].Load()}
+	return SweepCounts{Sessions: s.removed[0].Load(), Exchanges: s.removed[1].Load(), Throttle: s.removed[2].Load(), Cutoffs: s.removed[3].Load()}
 }
 
 // Run sweeps until the context ends, and then returns its error. A fault of the
@@ -85,7 +86,7 @@ func (s *Sweeper) Run(ctx context.Context) error {
 			s.c.Logger.WarnContext(ctx, "sweeping", "error", err)
 		} else if after != before {
 			s.c.Logger.InfoContext(ctx, "swept", "sessions", after.Sessions-before.Sessions,
-				"exchanges", after.Exchanges-before.Exchanges, "throttle", after.Throttle-before.Throttle)
+				"exchanges", after.Exchanges-before.Exchanges, "throttle", after.Throttle-before.Throttle, "cutoffs", after.Cutoffs-before.Cutoffs)
 		}
 		if err := wait(ctx, s.c.Every); err != nil {
 			return err
@@ -109,6 +110,10 @@ func (s *Sweeper) Round(ctx context.Context) error {
 		},
 		func() (int, bool, error) {
 			n, err := s.c.Store.SweepThrottle(ctx, now.Add(-s.c.Throttle), s.c.Batch)
+			return n, n == s.c.Batch, err
+		},
+		func() (int, bool, error) {
+			n, err := s.c.Store.SweepCutoffs(ctx, now.Add(-s.c.Keep), s.c.Batch)
 			return n, n == s.c.Batch, err
 		},
 	}

@@ -21,6 +21,7 @@ func TestSweeper(t *testing.T) {
 	parsed, err := b.Parse([]string{ended.RefreshToken})
 	must(t, err)
 	must(t, b.LogOff(t.Context(), parsed, home))
+	must(t, b.store.DisableUser(t.Context(), b.user(t, "mallory").ID, repo.AuditEvent{ID: "disabled", At: b.time(), Event: "user_disabled"}))
 	id, access := b.pool.Pair("111", b.time(), nil)
 	_, err = b.Exchange(t.Context(), id, access, home)
 	must(t, err)
@@ -34,7 +35,7 @@ func TestSweeper(t *testing.T) {
 	}
 	b.advance(3 * time.Hour)
 	must(t, s.Round(t.Context()))
-	if got := s.Counts(); got != (session.SweepCounts{Sessions: 1, Exchanges: 1, Throttle: 3}) {
+	if got := s.Counts(); got != (session.SweepCounts{Sessions: 1, Exchanges: 1, Throttle: 3, Cutoffs: 1}) {
 		t.Errorf("removed after three hours: %+v", got)
 	}
 	if reason := outOf(t, second(b.refresh(t, ended.RefreshToken))); reason != session.ReasonUnknown {
@@ -62,6 +63,7 @@ func (s *sweptStore) SweepSessions(context.Context, time.Time, string, int) (rep
 
 func (s *sweptStore) SweepExchanges(context.Context, time.Time, int) (int, error) { return 0, nil }
 func (s *sweptStore) SweepThrottle(context.Context, time.Time, int) (int, error)  { return 0, nil }
+func (s *sweptStore) SweepCutoffs(context.Context, time.Time, int) (int, error)   { return 0, nil }
 
 // TestSweeperGoesOn sweeps in rounds, a failed one included, until it is told to
 // stop.

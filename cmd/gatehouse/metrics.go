@@ -56,6 +56,7 @@ func (m *metrics) watch(svc *service) {
 	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "sessions"}, func() float64 { return float64(svc.sweeper.Counts().Sessions) })
 	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "exchanges"}, func() float64 { return float64(svc.sweeper.Counts().Exchanges) })
 	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "throttle"}, func() float64 { return float64(svc.sweeper.Counts().Throttle) })
+	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "cutoffs"}, func() float64 { return float64(svc.sweeper.Counts().Cutoffs) })
 	gauge("gatehouse_password_hashes_running", "Passwords that are being hashed.", nil, func() float64 { return float64(svc.hasher.Stats().Running) })
 	gauge("gatehouse_password_hashes_waiting", "Passwords that wait to be hashed.", nil, func() float64 { return float64(svc.hasher.Stats().Waiting) })
 	for _, v := range svc.verifiers {

@@ -1,0 +1,98 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
+)
+
+// clientSecretBytes is the entropy of a client's secret.
+const clientSecretBytes = 32
+
+// NewClientSecret makes a client_secret, and what is stored of it.
+func NewClientSecret() (secret string, hash []byte) {
+	b := make([]byte, clientSecretBytes)
+	_, _ = rand.Read(b) // never fails: it ends the program
+	secret = base64.RawURLEncoding.EncodeToString(b)
+	return secret, hashClientSecret(secret)
+}
+
+// hashClientSecret needs no salt and no stretching: nobody chose the secret, and
+// 256 random bits can't be searched for, however fast the hash is.
+func hashClientSecret(secret string) []byte {
+	sum := sha256.Sum256([]byte(secret))
+	return sum[:]
+}
+
+const (
+	// clientsKept is for how long a client is believed without a look at the store: a client that was deleted, or whose
+	// secret was rotated, is refused everywhere that much later.
+	clientsKept = 5 * time.Second
+	maxClients  = 1000 // kept at once; more than there will be
+)
+
+// clients keeps what the store says of clients for a moment: a service may ask
+// many times in a second.
+type clients struct {
+	mu   sync.Mutex
+	byID map[string]foundClient
+}
+
+type foundClient struct {
+	repo.Client
+	at time.Time
+}
+
+// find returns the client of this id.
+func (c *clients) find(ctx context.Context, store Store, id string, now time.Time) (repo.Client, error) {
+	c.mu.Lock()
+	found, ok := c.byID[id]
+	c.mu.Unlock()
+	if age := now.Sub(found.at); ok && age >= 0 && age < clientsKept {
+		return found.Client, nil
+	}
+	client, err := store.FindClient(ctx, id)
+	if err != nil {
+		return repo.Client{}, err
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.byID == nil || len(c.byID) >= maxClients {
+		c.byID = map[string]foundClient{}
+	}
+	c.byID[id] = foundClient{client, now}
+	return client, nil
+}
+
+// AuthenticateClient returns the client that has this id and secret (RFC 6749
+// §2.3.1). ErrInvalidClient does not say which of them is wrong; failures are
+// counted by network, and are *ThrottledError beyond the limit. A client that is
+// right is never throttled: its secret can't be guessed, so the limit is there to
+// spare the store.
+func (s *Service) AuthenticateClient(ctx context.Context, id, secret string, c Client) (repo.Client, error) {
+	now := s.now()
+	client, err := s.clients.find(ctx, s.Store, id, now)
+	if err != nil && !errors.Is(err, repo.ErrNotFound) {
+		return repo.Client{}, fmt.Errorf("finding a client: %w", err)
+	}
+	// Of a client that is not there the hash is empty, which no secret has.
+	if subtle.ConstantTimeCompare(hashClientSecret(secret), client.SecretHash) == 1 {
+		return client, nil
+	}
+	counts, err := s.Store.AddAttempts(ctx, []string{"client:" + networkOf(c.IP)}, now, now.Add(-s.Limits.Window))
+	if err != nil {
+		return repo.Client{}, fmt.Errorf("counting a refused client: %w", err)
+	}
+	if counts[0] > s.Limits.PerNetwork {
+		return repo.Client{}, &ThrottledError{RetryAfter: s.Limits.Window}
+	}
+	return repo.Client{}, ErrInvalidClient
+}
