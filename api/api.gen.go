@@ -279,6 +279,9 @@ type AuthorizationCode struct {
 	// Idp The name of the provider in the configuration; may be left out where there is one.
 	Idp string `json:"idp,omitempty,omitzero"`
 
+	// Iss As in the authorization response (RFC 9207), where it was there; the provider must have that issuer then.
+	Iss string `json:"iss,omitempty,omitzero"`
+
 	// Nonce As in the authorization request; the ID token must have it then.
 	Nonce string `json:"nonce,omitempty,omitzero"`
 
@@ -368,9 +371,9 @@ type Health struct {
 // HealthStatus defines model for Health.Status.
 type HealthStatus string
 
-// IDPTokens The identity provider's answer to the token request, as it is.
+// IDPTokens The identity provider's answer to the token request, as it is, with the nonce beside it.
 type IDPTokens struct {
-	// AccessToken The access token (a JWT) that was issued with it.
+	// AccessToken The access token that was issued with it.
 	AccessToken string `json:"access_token"`
 
 	// ExpiresIn Accepted for compatibility; the token itself says when it expires.
@@ -378,6 +381,10 @@ type IDPTokens struct {
 
 	// IDToken The ID token (a JWT).
 	IDToken string `json:"id_token"`
+
+	// Nonce As in the authorization request; the ID token must have it then. Needed where the
+	// configuration says `require_nonce`.
+	Nonce string `json:"nonce,omitempty,omitzero"`
 
 	// RefreshToken Accepted for compatibility, and neither read nor kept. Better not sent.
 	RefreshToken string `json:"refresh_token,omitempty,omitzero"`
@@ -944,9 +951,9 @@ type ClientInterface interface {
 
 	// SocialExchangeWithBody Exchange an identity provider's tokens for a session
 	//
-	// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-	// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-	// not known yet is created.
+	// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+	// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+	// session. A user who is not known yet is created.
 	//
 	// A pair of tokens opens one session. The same pair again gives the same answer to a retry
 	// from the same client shortly afterwards, and `409` otherwise.
@@ -958,9 +965,9 @@ type ClientInterface interface {
 
 	// SocialExchange Exchange an identity provider's tokens for a session
 	//
-	// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-	// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-	// not known yet is created.
+	// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+	// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+	// session. A user who is not known yet is created.
 	//
 	// A pair of tokens opens one session. The same pair again gives the same answer to a retry
 	// from the same client shortly afterwards, and `409` otherwise.
@@ -1393,9 +1400,9 @@ func (c *Client) SignIn(ctx context.Context, body SignInJSONRequestBody, reqEdit
 
 // SocialExchangeWithBody Exchange an identity provider's tokens for a session
 //
-// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-// not known yet is created.
+// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+// session. A user who is not known yet is created.
 //
 // A pair of tokens opens one session. The same pair again gives the same answer to a retry
 // from the same client shortly afterwards, and `409` otherwise.
@@ -1417,9 +1424,9 @@ func (c *Client) SocialExchangeWithBody(ctx context.Context, contentType string,
 
 // SocialExchange Exchange an identity provider's tokens for a session
 //
-// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-// not known yet is created.
+// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+// session. A user who is not known yet is created.
 //
 // A pair of tokens opens one session. The same pair again gives the same answer to a retry
 // from the same client shortly afterwards, and `409` otherwise.
@@ -2494,9 +2501,9 @@ type ClientWithResponsesInterface interface {
 
 	// SocialExchangeWithBodyWithResponse Exchange an identity provider's tokens for a session
 	//
-	// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-	// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-	// not known yet is created.
+	// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+	// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+	// session. A user who is not known yet is created.
 	//
 	// A pair of tokens opens one session. The same pair again gives the same answer to a retry
 	// from the same client shortly afterwards, and `409` otherwise.
@@ -2508,9 +2515,9 @@ type ClientWithResponsesInterface interface {
 
 	// SocialExchangeWithResponse Exchange an identity provider's tokens for a session
 	//
-	// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-	// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-	// not known yet is created.
+	// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+	// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+	// session. A user who is not known yet is created.
 	//
 	// A pair of tokens opens one session. The same pair again gives the same answer to a retry
 	// from the same client shortly afterwards, and `409` otherwise.
@@ -2851,6 +2858,12 @@ type GetAuthorizeURLResponse500Headers struct {
 	XRequestID *string
 }
 
+// GetAuthorizeURLResponse503Headers the declared response headers of an HTTP 503 response for GetAuthorizeURL
+type GetAuthorizeURLResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
 type GetAuthorizeURLResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -2860,12 +2873,16 @@ type GetAuthorizeURLResponse struct {
 	ApplicationProblemJSON400 *BadRequest
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
 	// Headers200 the parsed response headers for an HTTP 200 response
 	Headers200 *GetAuthorizeURLResponse200Headers
 	// Headers400 the parsed response headers for an HTTP 400 response
 	Headers400 *GetAuthorizeURLResponse400Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *GetAuthorizeURLResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetAuthorizeURLResponse503Headers
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -2881,6 +2898,11 @@ func (r GetAuthorizeURLResponse) GetApplicationProblemJSON400() *BadRequest {
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r GetAuthorizeURLResponse) GetApplicationProblemJSON500() *InternalError {
 	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetAuthorizeURLResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
 }
 
 // GetBody returns the raw response body bytes
@@ -4968,9 +4990,9 @@ func (c *ClientWithResponses) SignInWithResponse(ctx context.Context, body SignI
 
 // SocialExchangeWithBodyWithResponse Exchange an identity provider's tokens for a session
 //
-// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-// not known yet is created.
+// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+// session. A user who is not known yet is created.
 //
 // A pair of tokens opens one session. The same pair again gives the same answer to a retry
 // from the same client shortly afterwards, and `409` otherwise.
@@ -4988,9 +5010,9 @@ func (c *ClientWithResponses) SocialExchangeWithBodyWithResponse(ctx context.Con
 
 // SocialExchangeWithResponse Exchange an identity provider's tokens for a session
 //
-// Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-// authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-// not known yet is created.
+// Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+// provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+// session. A user who is not known yet is created.
 //
 // A pair of tokens opens one session. The same pair again gives the same answer to a retry
 // from the same client shortly afterwards, and `409` otherwise.
@@ -5466,6 +5488,13 @@ func ParseGetAuthorizeURLResponse(rsp *http.Response) (*GetAuthorizeURLResponse,
 		}
 		response.ApplicationProblemJSON500 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
 	}
 
 	switch {
@@ -5506,6 +5535,23 @@ func ParseGetAuthorizeURLResponse(rsp *http.Response) (*GetAuthorizeURLResponse,
 			headers.XRequestID = &value
 		}
 		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetAuthorizeURLResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -8773,6 +8819,26 @@ func (response GetAuthorizeURL500ApplicationProblemPlusJSONResponse) VisitGetAut
 	return err
 }
 
+type GetAuthorizeURL503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetAuthorizeURL503ApplicationProblemPlusJSONResponse) VisitGetAuthorizeURLResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CodeExchangeRequestObject struct {
 	Body *CodeExchangeJSONRequestBody
 }
@@ -11284,169 +11350,170 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchs3tuaroHrvVOKEpEjqn6rUXVmWYsqW7EhylHHoYYPdIAmrG+hpoEXRKW3t02zeI4+yT7KFA6D/",
-	"SVEWkzg7uXVrYpFs9AFwcH6/c/CL4/Ew4owwKZzeL86UYJ/E8M8j7E3JEWcy5oH62yfCi2kkKWdOz3EZ",
-	"bwrJY+L2kJwShJmYkRhRgcY8RnJKBfICSphEOOCMtJyGI7wpCbEaSs4j4vQcIWPKJk7DuWtOeFN92BQ3",
-	"NGpyeAkOmhGnTJLY6Y1xIMj9fcM5vsKTKjFHU8wmRKDZlDCgxudeEqqX+5wI9e6Y/DuhMfGdnowTspgW",
-	"9Y63ySig3gPTj+BHDRTiuyaekO/+7//+P24DUYYE8TjzH/3SC/LvhAjZf1F91zkOidBLGutfqfeoaQoS",
-	"35L4K4ECPmmhN4wgOcUSvjKLLwjzhdqVGxJJRMeISvXXjARBc8zjkPjr2pkLIuP54Rg+LM/gUq8JkhzN",
-	"MJVoRMY8JkAnI3cSyXiOvr44OUL7nU4b/fZrp93qtjafLV/DkDIaJqHT6zQs2YqmCYkfRfclkUec31BS",
-	"s8kxGcdETIce/MBFmPnIPbq8OBlKfkOY20AEe1O1Gxi5l0Q2j8wPuVpogfiM9ZAgsoF4jHwSEEl8NJoP",
-	"GGb2wMCGCTwX2dYJIgTlTO0TvyVxa8DWtEXX19eHiZwSJqmHZc2Er9Tb1YsIGs3RbEq9acpn1CNfqR28",
-	"IUwgHBOUCOLrXdvZ3Va79tCGfS7h9w0nwjEOibSS6fLi5EoRUj8D9bUmtKEkQkwM0zOeHpwR9+eKWHKH",
-	"wyhQVG1evO3s4be7R+EPneOpv//u087b012xHYf9T/iH249yOlbsfdc9m8RbL198unk/G+/fXd5enO29",
-	"P5z8eOo0HKoI0ALUaTgMh2rcn5qKnKYmt8C++O41YRM5dXrd7Z1GjUjoj885I2dYetP6ibpKGgKzwYnn",
-	"0bxy/qdYFOc5cLbGV7N+cns9Dfd+mg9D/zn//uL94cBZNIP+uKnoaGpCFkyh0+5uVedwr9hBRJwJAht3",
-	"6HlEiAsyVryjPvA4k4RJ9U8cRYFiS8rZRhTzUUDCbz8KDnuckq+e8NUrYHuHjMvhLQ6o7zQcn0hMA7Uy",
-	"6iu135TBd+rskbsIeFLRI+M5HqnBgL0ajpBYJsLpbbWVIKESlkktr7QDKcaxrzFTTGLWm2BJpjwRpGfo",
-	"7ZWpus+v1n/FZOz0nP+xkWncDf2t2HirB9BLVt1oDOuWERRSISibNDLKQMIokVMSHj3klohyWwgmN4/I",
-	"gIHggXN+YHhIyS99vtXYkifelPgtdKElYQNEoBLXeIIp06IpZzNcX183yyKmbt7mkY2yRLpvOD81jSps",
-	"al247PFMacLCPce++eRJvGX4ZmiUbZ63lIrlMQqV9hpTEvjZUsEzcNbimKvV+PmXHE8q5Q0PIKPFFTuq",
-	"X6fCztmIsBAzHvvO/YflfNou8mlqFDyCU8tzXBenlmiZaXFERWaRKZbrITfEgbY/hkoWu8C/bokqF82o",
-	"1BrILDZlyNXr67aKnPcUtuH+/Irz1ziekCcxjprJUHI+DGCovEzKLY36lVof+BEYAEwvkdGycNojaSzI",
-	"hVzQ2SxygR1Wco7s+5eyQInadXFA/fRIeXY95BYJWOOGKo17gmnwRB3jiXg8HOtxSnuZmRg5cQxGHiea",
-	"80ck4GyiLF6ztyCWH9jTdmlPi69Z+XDnCV/Htrq5AY27t3AB9LzB1MeMyymJ07kPmMtjOqFaGeEg4DMY",
-	"D6NRzGcCfslk0dEZxzzMBqKStAbsnFD4E1ybnMFslFNOjQmJ5xUd9QTGOr7zwNM84fGI+r42QD+bv0iI",
-	"aaAVM4npmBbZ7Fh9q/fcfPtI5iFNGAH7fqyMB8tA2auW8lANcWthpeq4hqOor6wAOUdRzG+pT3Jn6VZZ",
-	"ISauUJ6X4irseTxhcuhToZbGjmg+VjO33yDlDqyNEdfOVxckCvD8iWKLmMGGsR2tUTJE+i/M0Z1igXAQ",
-	"E+zP0YgQhuyzPqw2XlVs7dcZzjMstI+ovf0HGa5C9ro0UmG6PCKM+NnU7Px7yK1Q4LbQ90QijBiZIc6I",
-	"ZoJaZl2f8vo+xkwuZYGarc9iEutxZbXDkY5I5qfT0fcefUNPT9596nfOaV/0Qxm9P+rv9ENx16cz6r8M",
-	"Zv2PnF4G/rs+a7fI/PSTf92nb2i/fUZP91teN2DgiipXTDi9zu7+9tZeZ3e3m344VA7oprJvbeQl/8Xe",
-	"Dpi+ZuMKX3W397ttsIvB2TGM9pzgGDzZROioFPWdnrPVNZ8Y/xYH1CPgcK/GbbBBdbx2WHC+IsIO0IjL",
-	"acGpEkSWWAXijM1coHEZrxSCkjp41cyiV8uezMJcT/Ox+i/egoN9bDzqJzlafqRZbJj55yU33nzxkC1c",
-	"8ogqx9NGrkAEZC9b7iJVqFuXQFpMHhVoQlhCGUGjROap7SG3QtAaTWa7redc/ggm5nr2tT5As2wJBJqR",
-	"WDlLECNqPS5is3RhV/eNa8hfi+1TM7DbA8ViQnhLViU/AXCW1e/ljCOfqy8GLHU4JkTZKC3NL2pHCm9T",
-	"j6UWllllbS0lcspj+gk2Gann7GsGzJhqJlrt4ZBoz5zKFrqGKLE3Jd4N0i6Cjr1VExRfVrCoz6RSAcFx",
-	"HPP4ifEiPdIQIhNlTrd+r8eTwIc91JH/Fvoh4VInQdKoia9TWHOeoJhEPNZG6PJTsJ2PB9lZIUvLA1Gg",
-	"AuXrYPJDNMZJIC1Hm9kr6VV4l4lCBnwCQg6cNpwIghLmk7i0KOsTc2dEYh9L/Djrivrm2Ao6YZRNhjiY",
-	"qAOVEDEUSaT2SWnCn53jy+72jvOh4VAhEgjqTaWMRG9jQ52ulhmy5fHQaTgfZzdimMR0ya82WpCou2F8",
-	"xjbU71tAXRZVB0unRATjjCgaRDL6SDxZ9xOdvHQ+rLzh6bot0Gih+f4ptk1N2jWX8F32JPzmadLgnB96",
-	"kt6SQ+0zPkkeMD7EMNjQeKB5kXDOkf4ydU/HPGF+Fumc0FvCkBcT0AU4EKurwEs6YU3KUBqzWnr4q2Su",
-	"4/xX56fPNwVnEGxuCNPYYHcPuRVCynbNn6sozrk8UVv0RJ6QQ9joIi+Y3X/IzNnK9jh95uHttW9ck9ka",
-	"E22EIJFAWhgSUJB1ssbJnCexgA01r16jgXrO5Rn3dSCqNhmqE55fCZ0HpQJ5SRwTJv+yIukNhKjOuTzU",
-	"Aaon8V813pVnRPNmYQMcyn+FB9Lslo7aPzoGaUYx/JG9eSnn1tC6HsvkEdG9HqoLEa6Pnd8a8beeSPIs",
-	"5mwyTPOHJQvUHIRU5NrtiOlkKh+5ofkx4K0PbWaJtLX4UcUxjVOzdJYHSkqBbhEooDcEYeurCK0zv7yY",
-	"sFLmxH+TyN8NJ5GDGikdHRMl53xAERDmt5CiALBNkOp/nCeeH5gw/+FDX4zq/Q5KyxAkOZpwxBkYXNoJ",
-	"UUulflVBSmhMhCIbGaDEXPFJ1YVn3AT5QCEqrkud+iyve6C+UFoT4HjKpFe/wIXs1YAtRWG4dpUSBgO4",
-	"jewjGxPKfUT9gLiNAUs/iMktvyn+JiaJIL6LvsbIxFzL4Xs5A+JLyDTYVDTm8YCRWxLPR9yfP2sgVxl5",
-	"5URMCZNSzdOpiRp4XOUIfWaI88+1GdcXS/vPAjoVKMGaliL6qXSo6vBNX5LzcMX5GWbzQylJGGmI9RNY",
-	"gQ9DzOZDbEcrMANH6suSXhMtdL0AcVuS6AataXmkm8/p2bFzL36APcqUroVBLBl2bmiKb4mdcAo7t34n",
-	"j3PmLCNyxuMbYJcSbWWGASBzM0UyL9/sFPP8NDZ5x/AtpoHeiSewCCDyh0lutEXRSMy+klrlg8L3scQj",
-	"LEgLXVlwHwqw1InNhVyyXTYP7fD2BOfIWK79K3SvS6IUJ+xzZQgyPsuUsdJzPvGoUmcL8CNuhTyj2Oyq",
-	"mdFHxBpRLeROsVDjD0eJmKufV5gXywHjzCMmUl8dvS4bcEPmInvbmEj1thT8qUUkYT6gCgcsRVCYkHNZ",
-	"t/45rJ6GIs+IT/EV8MUTeD7JBhyGakSd/s0x/iUx+wrYNCxQOd6rrNx3VyfNvYfyjNtFdofXaQPRcHwW",
-	"Zn2A4xdQvW4UnqLJLU/XTefbQ249IWtzddMJaQB4Psl0BPv3ixPFPCKxpERku1qO8ByKYuZqoiQ/Be81",
-	"D6Rvb+01nJCyFJbecCIl52M1xr9+Hgzuuu3mYHC3Sz58+19OBbDegLdbZFJNIct1Cq+f4iAgbEJAfoTY",
-	"N+AQqIfY3dncQb/9utXqPCsR2OkW6dvaLBJ42HyPm5/azf3W8H81F5BI/ag+AgaxVZN3SRfKJOI8zsZ0",
-	"ksSw8AcoxHMlPwIylogn0pRJSOsvmYKtHOE7WzWUgPiq3Svz1mJO0bjN2pVIQTlhIqRW5BSWlpXevN3p",
-	"1rw6Jj6NiSd1AuWRFKzANdVqjKyu5WfNo2VmKRH1IR2EQx5GUW3Zn7y7eF3lfOwvCG1m1S9ZfQeOIr10",
-	"2IegHJUkFDWlZSkVOI7xXP2dxBD3HPM4xBLkE3UemrB6pgEE1k3r6PLipDqdPCZpwXEOsLC6STGuUY2N",
-	"FIam9Jr1SnMnfq1VOw/X4VTnm0vOVKadhroqkz5WfrKSHDH2JIlNPKqBRgFmN4pjvSDxdYg1m6HHY8VS",
-	"aMpjQdAIZMXcaWTbl4v65aay1d7fWSYJ/zUY3LXbH76plTAZOKoq/6gkSETYIwjHkLiiMgNqwowOUBJF",
-	"JAZjKuBqaz1lIvm8ODENuypKx+32KjSbfwwG4sOyeZRZ2E6qkS1ZHTMfh5Gc13AsQ/o3EDhSMjMk4YjE",
-	"kJyvDgIhrwpvEPtxceyXfGZsQx0oMRgY+HVueFvdWJ6ZHrVuLieUBH4KcCjSYq2jGomR1qRUtx8URFZD",
-	"1wBrCp1evjlH5ilTErjf7jw7QBhpowCN5mCgqg1oPbhV9v2pCVc3Nw3De5TUueJK6UEcN023gjdsZQyP",
-	"UcAnfDxuob5Enq0qVr+FIJeRVQeIB2pSnBGRAh2U8rWBLuU3oAnnfqvueBXBlRVGQ6fXVynY2S1YTK5d",
-	"Tj62ugyQ9hZnD66OaKFXhESQl2OKS3k8R5wF81piUjhmzV4zC6POwi/m5/lKZyQo8wjq7O+2m+1Os925",
-	"ard78P/vW3lBRZnc2arh5iL6c1HpcMIkDRbSs+KL6lClD7+wGBc1z6KEBQCrh+xnDue8Iil1KNaHSbEM",
-	"BqUPsymWii3RFEcRYasuQh4iq0RSEqozZ7CyHxaog4fckXeiRjAVGL3w4sKeZ0xYu0O1a9XIH/Q68fCS",
-	"4EBOq/LB+nLZzPlN7axvSSyo9jmXSyszYvZEHTkWXynqLbw6V98WiHOdhQDmM4cexC5wHpQQFq3IpdKl",
-	"Uk36NVby5pk2LJUvA9AlP8X3lTT0zube1gO28vLzfGgSySDhFCNhSUc0oHJ+kJsnlYIEY5t1gQ8eedQt",
-	"Zqt+CVLvw0z/s6ZpeXWRIF84U50AYaaMKSbYR4zH0KKhhZ4TZfHoYIKBL1Qpqxr5hUO9KiEPO3klXk9X",
-	"taTF6lj+9PpVnXbT2DN0Q0zLh93tzm4DmX/tod9+3dF/7bU3d9Fvv3af1bB4MMkfYI26azgX5r/H/ovL",
-	"w9oz7cW3tQYPqf30hi7wx4yPv4fkNAlHUUxZine8IfVq9kbblCnJR0DvodNw3rx6W0srq6UpEQWpLeik",
-	"9uG72ofnDwszRad+SwOWWa/Cgu29JDUG2A2Zw39Th3SZ2lA8UnFRyySpAesoOKuJHhlV8dB7L83PnqLd",
-	"4MFUOS2gMIObFtnIfpPmszRiVB+Jva3OlmL9BnoTEdZ/gY44Y8r1eEGFx8EQ7bSyjhvFFVgRrFqrGIIJ",
-	"j6mchiLHzibmkFcappQFAAqgKA5SgSpMEEmnrnUYafXQhIXN1ja7oEJAr4sCJQ2rH0dzSWpPXgazrfdm",
-	"0mnimLTQ4ShzD9yXSqC4taMuBuDWNEpiJqKfghGKUSkbr3/cWi2E9y5oVeT2jA9jMyKCEJG5Lq5IRu5j",
-	"KChrBr11S1ZmMcmNFZm27ohZIJVuAVUTTtawoGE+LPN7xk4Ymf1B7yrHJMsTLdFSu3gmiVAX7QCYvunK",
-	"tLW9WyNpbKR+hTQFhPrvG7mgQ/F9JzxGEeFRQMDzDvHceN/1PqvpsFEbnbfANH2GdQ8j6B5RYO5lNOei",
-	"JjXnLpceqhEoYNGlh8oCxdR8ROJ5hPhZVtUMPOI8IBhUUeabhPhO97ba3t9vZJ2udOuPqkenU1ILj+yi",
-	"hmKQJoBsFHLrs1S65RVGAKjjY+T63BM2JydaoUZbPCqUbPw/TXMj854MazRscD1b5yWce1SbLAI+wGpy",
-	"kxiHaBRj5k2JQJy10Dl4zDa0Q6VAIcFK5EB00phVxeYk0Bip3BKmDuRfxerUV8JVC7MKP80wPLUdAsrV",
-	"7uA/V0u+K5jQYjuLWkBwHqUeEjnlfukHlQ4nC5OvdWCVSqFUHVwhnzc3y5L/QZ21e0GwTxkRNdF4m6Ev",
-	"OfyK8OVjWjO28JDpc1H7QDWwAHXlZlXtv8U0kVJNz+czVjPOothCOo/GYnv4MrN9S4I6JlhtEJZLwnwJ",
-	"YFy1Tafhnumx9rEkTUlDUpsx1XpnsTTUEbJ89MravHlLrl4i2kjCQsqpXCEWtpR+7eRVP65Jsr4xoV4D",
-	"Ga4bLcBCDhOxbLGpjrOY6AFoBJ2SXI1efS7rzDyLh07LQ/MJ4dqOBbWhviGe1O7ng7OvxAqU0MlYr7Q4",
-	"hc1Np1UgAXYh47AlPC8WeoKr+6I5n3CppZsOXEcPBPmu+I9KXM+rRK0YlYOq2gcTbZ8RtCrr4oXBm3di",
-	"kR+m9ufA2FUmBaZIm0LoMMUZEB99rbHAunOX+yzzrcARUl5RffxSypiOEpnmxKluC/k29yuNQqsqfZAA",
-	"ikn5jOksSb7z1A0hkUB4xBOZSrxq9m7lvpQglMnwI6eMFE39xef3EYOD7n9C20xrPaSWQzaUFbCPGGtM",
-	"YyGHNin82STVRdQOkR4HxBZGLFE8lSFSitAVHRIWkEtO36qOKjMBBGOVPW22VAyFxOPx00dJIhLbCNPn",
-	"jwSCM+CTuoD6eRIEudUCNa4OIwSQrTpHc7JYxbAkCPLoznql9uS9z6MKPr+HbUlSQSbNS2Iq55fQuDaX",
-	"A0lbxI4gt3Vi5356feU0qg7vMpg5mk25KBQy4IDekkL7266Be+kGumqjbfsZQ/NUyiiXN1jUdfiqnHKE",
-	"ZOuLj5hN+FfC7GlTQ1SR3tAGEkSi0Twv7lronCM9LvIwGzDIM1ADv8oVNfkgv20YDQuCIiynpm03ek4E",
-	"9S02K3VoPRzHVPuQA5brBVeTDNegU+gsq2nOOssW2ytnC4Uj+orMNbSRsjGvrtH31lOF5RAIa76nrGGk",
-	"fDVvSxnCDL2UMnrDgnlarzPFpovcgCnTPiDNCE80vAojMeWxbKqd9muzZjqRA/E1MTUuNcQS0+7JEHIb",
-	"sEKC3vZgs2gu0PgDNmDffPPcLn/rm2+gNknpPBB8AjrrzZCQ6pW6S4ILDQPcA+SqbRuq59xawN+AhfxW",
-	"0xe20DH2psqjvzHQBmzKz61elDGmAWUTJAJsW75mySoNcROWYO5TIhS1aQ0pjskyyGkDYYlCLiTa2UKv",
-	"6POGJoJxY03oeqPWgJ0Z40KHn00pVECFNG3c4DM6YTyGqiFFDQRtgBqNtdIxLCqK9OQhxW4+woWeQ6QA",
-	"cYZc5Z+76GseN3SRk2YoLDhDIzKlEBWplJ404FHAzz5rICiMUp/AopI72UJuGtXoISVsXdBnanTb+3tp",
-	"2OhAt08f8xi5Oey2q/fI5+gbxuU3SOIbOLFA+MAxWoAncuC0EHA/Ru5Wu5Prrwo1cJX5QGxkaWdytepv",
-	"EoknmgmupzQgRWi87jEj4KRNBFRlYBrYSjAdkk65XL+KEQJCacB0Dlwgd7u96aIaHD5YouqVFl5vvSDN",
-	"h1MMHhaWiDOPNJBrvBdXF9tlPpPNtpsXFcD7Bzn1ujImX7/AWLm63E+9nnsUB00br7GvTSdYLgQwh1Xp",
-	"8yrr6CkU+UBXMoi0ugEqGqB8UGRVir16VrPYKNva2QU5NXcbuRwJ85E7BWjFJxf2qfAmqKw0XKHVG3BF",
-	"pY/+lAd+nYwu99cvtRptQD81JaitWZNqRasHXSvgD9ClsgvIAbrEIbmkknx3KWPqSdcIHPctiMuC0msN",
-	"mI6NQtQzdUTU5qrVyZybFjo0awndJU1nf66O1miOFnX3H7CaDt1aPwbUI0yHqYxyPIygU0G31XYMZjdt",
-	"EzObzVoYvm7xeLJhnhUbr/tHx+eXx/BMFhbOlGUOo9Jz2q2O/hmPCMMRdXrOZqvd2gR8pJyCHbWg/0zv",
-	"F2dCZL3lcnr9Cl0SmeX20W+/bj/LY+huiGlTr3gOgN9mP3HJBpM6nD9gQtIgsK2vbI0OAPfARIH+DMjK",
-	"RXMhh3ugT6L6HBhacTFPJlN7DQAesIDzqKHxJdi8k+ntR+6NEn+GAvsItLvKZQZNaIuEkTRtZlNB1ved",
-	"nlqk0+tXl07x/oKf68MQ2U828o3/dS/wXA/9brv9uO5FOpL5s4FNpGgJwEI4b5v6L8A6OO0X/7x9H77g",
-	"P9we+Zd7P7RH/9y6efnyZOft9Idd+bLNPp3sTE/v/r0ZbZ45BtOgoQwASwA0AmAPnPHe5pvTzRfdu5PO",
-	"88nebTLal69JZ/Ly7NOPuztk7yoR+8nbl7cXPx6/cwCX4NwNT44/XST74ebOy9fnQ5mQne391+fRT9c7",
-	"0dH8UtKbf3581b/ub+O2c7964yKDUlhQJWOY9S/bImSzvbXoiZRnNvKdU+4bzpbmn+XP5Drp3zec7VUe",
-	"KfZTyztmTu9naEcVhjhWW/090dZEhgSCglI8UWzqaONYs7PzQY1TkEJcmbzNQgK9qbvMLRRLOs8Pwiet",
-	"v9dGpbHLbaJI2x2Sg7ouITNa6CqDPiingfi2ufeAZfej8BlTvoPQ7lMDCb5C4l9b2LxUvtcasAyhYOAh",
-	"0LAXVFUj0+FZa30JzoySWfryGRQF2CO6J3weWbKpXNV6gVXAG1/CwqYolt9Dji1nqqzv2F+d2W2HtGwf",
-	"nj2C6SPCqPL5cz7dUi1c5AtlPa54iFxwd9Dh2z6aYElm2Bh9AR3FWLn8xlcZU6OGwSzkY6W8DY+O5gth",
-	"Swt4Tv/8qDC7v3nt6bxmrz8qbUfA+Y2+po3K5TyoOGTDsglpJnGwsZTt3l28LhcgfiUWCT0TO9vaNwIp",
-	"ZyNqMQ2M5nPFc8oA80lEmG/9aeVY2VQUREogYuMbt6JcMedi33e1cddTbiSWqf8ERYwu+jrGzOdhQ1+U",
-	"liHudVxJoBH2bky8B2IDw7QCVHvRA1b6eKgzWt9pS7FYF9o1I004MYC5B6QxFAxWjsQfUAKaL0SbMCq5",
-	"jeX9O9F1aMZboX606GqoWlTxYiweLLjHlRmu1hxJ3kDkDnsygNLtakYgoEKKSmVg2lIzigodNT0cBGrc",
-	"BfMolHAuvX3ucfWjT7bioThUAwIgggqlt6YENeW5ygeGCZ0PZRfSLgl0HE1Ec6bsz24Lh/gTZ2arYb1A",
-	"VXQzIfDfus/ekPrf4ZHnk/FkkLTb3Z38wn0Hb/nH5uE/uif/6J6UtuAf3RO7CfbRHGLwOzUB/bnweES+",
-	"07rvW0hmfRvFfEwf0x2icIAWeAHvLl6vsyf7E+z5P1+FmHPIQbaCmyzr4145xZEioDOdoTYxjXKBzoi4",
-	"qFMa+MaEzavtp7OwY/VqECgGNmXQWbkwJDL0MwNWaQGeKp406Pn21dExSntbF0X09rNGFqeHa6xAJpku",
-	"XYopRe5+DHTOixmQXItt7NnUgEm6QIDsUM9RDwTKzA6V2m/wA92KZUKkqJYZ6js6IC6YXU2hfjFg9vrP",
-	"KY9BcI4liWc49kWdolEvsleQGKFHhHzO/fnjZJRpyLE17nhd0sbNdrvdbm6p/9lT/9PO/q9TqZ7vOf7z",
-	"j2N5St5vHf34thk+3+++6u4m09G703edqBMPZ9edycn1yZvjjz/dpAKw57Bm+3JneP3psHv2sVyCv4IW",
-	"eLQgyTpX3BfRFEpB3H+O3Wkv/Pi887/V7qxw/svd/eHBzYcfrF54BE/ur/7kRe42l61Oe3Vaj7NGgFud",
-	"FUgt3OIGD20//FBtM5rPlKrqqc1VXplrcrREEtsFhLBoVTgW7udZLox1SfMSKXxcukjLCrFKAjXrjaQT",
-	"ThD3FoVbTlroDfOIzdwQv1EYWGdJlCQF4y4Fe0PnpAigYr3c3Tw2/qqcR3tRz4BRWxtpbi4AmTjDtd6l",
-	"nvujvcnshlltuX2mQFzvtTwryyrox3FfvX71sUbnyi/UPRMWduAq5DtqLsWxrR//0hfj/F6yO+sDu6rQ",
-	"zl1/+B8kPH8p42p+/nBfFKgmYrWSzAzJ8kgHeKnGHU1T3VNdlc34rGEBklq2MTKzV2HO0gY++VSXwHOA",
-	"QlYCAGfEearnmCuJzAPBnW67u9PsdJrdrav2nmnYkEPbGo83j8A2j3TLj+jcUWd/E3dG3eau1243dxdZ",
-	"fTSCcTZb7Vans9naLcOCi3Tt9zbtSyzuOV9IlYcrO2f8Ew0CvLGt05oWdWdwlLrfzP+0RqDUVRxruRDs",
-	"jCwSfZpLinz3xbiaK8ie4n3df+LRLgD6ygf7esoRDlH/v3NH2hbl5I605ZslhtC5TgDVdRMfaRxc+eTq",
-	"OF56E6na8K8EKtx7KhBlGj8EhoqMMRPYk6mvx8gsew0keCQKCBYS7WXNokRDZ5Cyu6I8HoacBfMBg+Yj",
-	"0ItG55EydLMOB9Zdm5n1vySBgIAfFjcEaryorPURwRh9m529z/cSKxWZC5tcFYspHYzCxJuike6QwNlj",
-	"2iUWy0RX993+YGMp373eXsVpBUiJq3C+RdRfM3j1eUJoJSOoesHCn2ILbXVX8JXLTaK/VEF7ZJryMfKV",
-	"QDk1vEToGptspRBg0d2EgBaVIkXqTugtQHOUvCwYT+p8iDRAlsBXPB6wWi82n3UynUb2d9tt3a5zq9V9",
-	"BtG5PridAo8hFqpdU/0e+xH2SM844RqBCCE2hFHMpYUyEhTF5JbyJK32GrC0w3nqwqbhSB3bs/S30GGJ",
-	"9NQbDvzsYnWsC+CMgrFXCdj2YSYMqChXH82mHDCpIPM1CA/DfTkw6dKN45CcoswCw7k/hzbD6gP3p6b6",
-	"YRP4xK1TF4byvx3vLyoO+LcvuSZfMrsWuiKJ4PyTquRZ7m9arb6hBWRAJFkSp6s1M3X9VBAYAzFsoUNm",
-	"rukoht9GJFd8itkchTwmjQEzKOmDUq8XLXZ0hd+ES93cUN/MkKbJ56Y7V50o0LNJCzUfyGK7MCnh5uo4",
-	"lpUNHyAXB4GLsjKWUptRPdyCbC9kGJemedPybzsMDoK6su0n53dNa9Du6mYkPFBvRs5zxiHKUuvWqTGg",
-	"dBzChbFTEjZyivbvkNzvZJFW7nP7Us08uPeJJxLMBICFgGgBZA78WWvyNZag0azLYiwyCIukZT1QSddI",
-	"QT3gzUJjaKg5rUbFAipkTpqsJTimJdF/TnhsdQB1utLLo/vi77DWuo/hayqk8bX4jKULvdzfSu2IX6h/",
-	"XzImlqjlh7Sy7dcOJI2zA60j3kWNuyqnM2BWOc2DyFaFXNVhytalgjtPV8HafSzo36wLSk4L/613/yS9",
-	"u7UivvfEXqD7RUqIY4DDQkT40XJCQ2eXxGXeVCFOpnrCtAWH+IXmYN2mKL2FiIYA3yVBAN17bU80iFTr",
-	"mDS5o0KKRv7b9N4uKpBtbQV2xyzrI2TLH7SGg6CFdk7Tm8ngEME4xIdSPDOo8sxGc3sN2AEakTk3YdWA",
-	"hqa63RTtUTFg7lZ33zX+TaHEEmhQFNirCotSVa1rnz0lPL5CWLyaq1o5QJG7ueIvhF8q387+pKP/dwx4",
-	"dRCSvQIWYpS197c/ENYo1juvFAZOe3PbvEe1KNRegDPh5hLew+tLdKRRy1B/cpjIKeq22gNWA536VgM/",
-	"U7xnHuk54tJ0PKhAPA+13zKbcpAQjEtzi+ucgNAy3oNBd0aY6gZEOoiyDOcJPzU4T3qbb8qatYA3MM8B",
-	"K+A80UKYp6lU2GrvuzpMNKOiNjqjd2gd6M9i43mHzE9jfP0DfUNP47PLvuiHJ+L9vL/TD06vzj6+6/ZZ",
-	"u0Xmp5/86z59Q/t3Z1fHd+ozrxuw4v0Avc2ddjvf0f2pY+ebpduLD1YWoVkn/78BoH8DQP8gAGhd2wkj",
-	"WR4BBNX9HJYI4aMp8W5E2uYPyyQm2aWYAaahrfVb1iwJUJ3Z1ZPiRienLEyqV3leSDwXhZBydt1DA+FA",
-	"8DS7Zq/nuTR33ZhyRD0z3QHErIvPMzGpOyOFggS39j4fmSv/VhL7Ih+r12ak7lxSa+bp9z1FWuZE2XT0",
-	"vadE2cm7T/3OOVXiTEbvj/o7/VDclURZ+4ye7ms5trLEKvYk/GKhD2lmFBjh/3NQw+dJ4y/Dnl1zyZHm",
-	"y7JQWF6YalrQLIRoHpq2OliggLOJRWpGMYc3QK2zSK/QAoGFxU3WNgeEHNxpf6CsPtMgLSZC4ljWAjXN",
-	"fUNPjkebLsK633BNt5bVDpqhZhHIaMEyrPHK1wV73S/uA4T+87C9dFnNPpveNK05DoPcZtdWkB++7T9u",
-	"+e2g2ZKm7RFHlGFwtctBxtr1NG/PCu6Nk2JUIokRH5H5H7G+ugKcipSUJWsL1RRLjpC4KcGbc4EY27Yq",
-	"w67AGuYmbntqzLBAo4QG0J3HVM/ZgTAy1z1ATyCqzir2iV84cjyRgJkcj6nXyvUXMwsrpolUs52xar+w",
-	"BTXVWbfwpx7WrLm4Pq66047+d3qQdefvlU9uRl19XNnDbF189EQr97PWqdjrvXbBsnbp61y0r0zjS9uy",
-	"WOC5xuJTgUxb9z/gfB5hVmhJDPfRC2jGuFAMwnCK2esSM5BcUAch64gZJzobpwu+NwBIZQauS84GdAwR",
-	"ZJxDj8U8tM0V1CE0RncON5G2yl5w9YJpUkqZKefHDAmiXYnsXg8bwkyDerWDFe+21D3nJEcyhsuPWaWJ",
-	"vBm1YDQsGhqWmcfC+jg0RpLzQL8lN1i2H/cf7v9fAAAA//8=",
+	"7H2Nchs3tuaroHrvVOKEpEnqn6rUXVmWYsqW7EhylHHoYYPdIAmzG+hpoEXRKW/t02zeI4+yT7KFA6D/",
+	"SVEWkzg7uXVrYpFs9AFwcH6/c/CL4/Ew4owwKZzeL86UYJ/E8M9j7E3JMWcy5oH62yfCi2kkKWdOz3EZ",
+	"bwrJY+L2kJwShJmYkxhRgcY8RnJKBfICSphEOOCMtJyGI7wpCbEaSi4i4vQcIWPKJk7DuWtOeFN92BQz",
+	"GjU5vAQHzYhTJkns9MY4EOTTp4Zzco0nVWKOp5hNiEDzKWFAjc+9JFQv9zkR6t0x+XdCY+I7PRknZDkt",
+	"6h1vklFAvXumH8GPGijEd008Id/93//9f9wGogwJ4nHmP/ill+TfCRGy/7z6rgscEqGXNNa/Uu9R0xQk",
+	"viXxVwIFfNJCrxlBcoolfGUWXxDmC7UrMxJJRMeISvXXnARBc8zjkPib2plLIuPF0Rg+LM/gSq8JkhzN",
+	"MZVoRMY8JkAnI3cSyXiBvr48PUYHnU4b/fZrp93qtraerF7DkDIaJqHT6zQs2YqmCYkfRPcVkceczyip",
+	"2eSYjGMipkMPfuAizHzkHl9dng4lnxHmNhDB3lTtBkbuFZHNY/NDrhZaID5nPSSIbCAeI58ERBIfjRYD",
+	"hpk9MLBhAi9EtnWCCEE5U/vEb0ncGrANbdHNzc1RIqeESephWTPha/V29SKCRgs0n1JvmvIZ9chXagdn",
+	"hAmEY4ISQXy9a7t7O2rX7tuwzyX8U8OJcIxDIq1kuro8vVaE1M9Afa0JbSiJEBPD9IynB2fE/YUiltzh",
+	"MAoUVVuXbzr7+M3ecfhD52TqH7z9uPvmbE/sxGH/I/7h9oOcjhV733XPJ/H2i+cfZ+/m44O7q9vL8/13",
+	"R5Mfz5yGQxUBWoA6DYfhUI37U1OR09TkFtgX370ibCKnTq+7s9uoEQn98QVn5BxLb1o/UVdJQ2A2OPE8",
+	"WlTO/xSL4jwHzvb4et5Pbm+m4f5Pi2HoP+PfX747GjjLZtAfNxUdTU3Ikil02t3t6hw+KXYQEWeCwMYd",
+	"eR4R4pKMFe+oDzzOJGFS/RNHUaDYknL2NIr5KCDhtx8Ehz1OyVdP+OoVsL1DxuXwFgfUdxqOTySmgVoZ",
+	"9ZXab8rgO3X2yF0EPKnokfECj9RgwF4NR0gsE+H0tttKkFAJy6SWV9qBFOPY15gpJjHrTbAkU54I0jP0",
+	"9spUfcqv1n/FZOz0nP/xNNO4T/W34ukbPYBesupGY1i3jKCQCkHZpJFRBhJGiZyS8Oght0SU20IwuUVE",
+	"BgwED5zzQ8NDSn7p863GljzxpsRvoUstCRsgApW4xhNMmRZNOZvh5uamWRYxdfM2jzwtS6RPDeenplGF",
+	"Ta0LVz2eKU1YuGfYN588ircM3wyNss3zllKxPEah0l5jSgI/Wyp4Bs5aHHO1Gj//kuNJpbzhAWS0uGJH",
+	"9etU2DlPIyzEnMe+8+n9aj5tF/k0NQoewKnlOW6KU0u0zLU4oiKzyBTL9ZAb4kDbH0Mli13gX7dElYvm",
+	"VGoNZBabMuTq9XVbRc57DNtwf3HN+SscT8ijGEfNZCg5HwYwVF4m5ZZG/UqtD/wIDACml8hoWTjtkTQW",
+	"5FIu6GwVucAOKzlH9v0rWaBE7aY4oH56pDy7HnKLBGxwQ5XGPcU0eKSO8UQ8Ho71OKW9zEyMnDgGI48T",
+	"zfkjEnA2URav2VsQy/fsabu0p8XXrH2484RvYlvd3IDG3Vu6AHreYOpjxuWUxOncB8zlMZ1QrYxwEPA5",
+	"jIfRKOZzAb9ksujojGMeZgNRSVoDdkEo/AmuTc5gNsopp8aExIuKjnoEY53ceeBpnvJ4RH1fG6CfzV8k",
+	"xDTQipnEdEyLbHaivtV7br59IPOQJoyAfT9WxoNloOxVK3mohriNsFJ1XMNR1FdWgFygKOa31Ce5s3Sr",
+	"rBATVyjPS3EV9jyeMDn0qVBLY0c0H6uZ22+Qcgc2xogb56tLEgV48UixRcxgw9iO1igZIv3n5uhOsUA4",
+	"iAn2F2hECEP2WR9WG68rtg7qDOc5FtpH1N7+vQxXIXtTGqkwXR4RRvxsanb+PeRWKHBb6HsiEUaMzBFn",
+	"RDNBLbNuTnl9H2MmV7JAzdZnMYnNuLLa4UhHJIuz6eh7j76mZ6dvP/Y7F7Qv+qGM3h33d/uhuOvTOfVf",
+	"BPP+B06vAv9tn7VbZHH20b/p09e03z6nZwctrxswcEWVKyacXmfvYGd7v7O3100/HCoHdEvZtzbykv9i",
+	"fxdMX7Nxha+6OwfdNtjF4OwYRntGcAyebCJ0VIr6Ts/Z7ppPjH+LA+oRcLjX4zbYoDpeOyo4XxFhh2jE",
+	"5bTgVAkiS6wCccZmLtC4ilcKQUkdvGpm0atVT2Zhrsf5WP3nb8DBPjEe9aMcLT/SLDbM/POSG2++uM8W",
+	"LnlEleNpI1cgArKXrXaRKtRtSiAtJ48KNCEsoYygUSLz1PaQWyFogyaz3dYLLn8EE3Mz+1ofoFm1BALN",
+	"SaycJYgRtR4WsVm5sOv7xjXkb8T2qRnY7YFiMSG8FauSnwA4y+r3cs6Rz9UXA5Y6HBOibJSW5he1I4W3",
+	"qcdSC8ussraWEjnlMf0Im4zUc/Y1A2ZMNROt9nBItGdOZQvdQJTYmxJvhrSLoGNv1QTFlxUs6jOpVEBw",
+	"Esc8fmS8SI80hMhEmdOt3+vxJPBhD3Xkv4V+SLjUSZA0auLrFNaCJygmEY+1Ebr6FOzk40F2VsjSck8U",
+	"qED5Jpj8CI1xEkjL0Wb2SnoV3mWikAGfgJADpw0ngqCE+SQuLcrmxNw5kdjHEj/MuqK+ObaCThhlkyEO",
+	"JupAJUQMRRKpfVKa8Gfn5Kq7s+u8bzhUiASCelMpI9F7+lSdrpYZsuXx0Gk4H+YzMUxiuuJXT1uQqJsx",
+	"PmdP1e9bQF0WVQdLp0QE44woGkQy+kA8WfcTnbx03q+94em6LdFoofn+MbZNTdo1l/Bd9ST85nHS4IIf",
+	"eZLekiPtMz5KHjA+xDDY0HigeZFwwZH+MnVPxzxhfhbpnNBbwpAXE9AFOBDrq8ArOmFNylAas1p5+Ktk",
+	"buL8V+enzzcFZxBsbgjT2GB3D7kVQsp2zZ+rKC64PFVb9EiekEPY6CIvmN2/z8zZzvY4feb+7bVv3JDZ",
+	"GhNthCCRQFoYElCQdbLGyYInsYANNa/eoIF6weU593UgqjYZqhOeXwmdB6UCeUkcEyb/siLpNYSoLrg8",
+	"0gGqR/FfNd6VZ0TzZmEDHMp/hQfS7JaO2j84BmlGMfyRvXkl59bQuhnL5AHRvR6qCxFujp3fGPG3mUjy",
+	"POZsMkzzhyUL1ByEVOTa7YjpZCofuKH5MeCt921mibSN+FHFMY1Ts3KWh0pKgW4RKKAzgrD1VYTWmV9e",
+	"TFgpc+K/TuTvhpPIQY2Ujo6JknM+oAgI81tIUQDYJkj1P8wTzw9MmH//oS9G9X4HpWUIkhxNOOIMDC7t",
+	"hKilUr+qICU0JkKRjQxQYqH4pOrCM26CfKAQFdelTn2W1z1UXyitCXA8ZdKrX+BC9mrAVqIwXLtKCYMB",
+	"3Eb2kY0J5T6ifkDcxoClH8Tkls+Kv4lJIojvoq8xMjHXcvhezoH4EjINNhWNeTxg5JbEixH3F08ayFVG",
+	"XjkRU8KkVPN0aqIGHlc5Qp8Z4vxzbcbNxdL+s4BOBUqwpqWIfiodqjp805fkPFxzfo7Z4khKEkYaYv0I",
+	"VuDDELPFENvRCszAkfqypNdEC90sQdyWJLpBa1oe6eZzenbs3IvvYY8ypRthEEuGnRua4ltiJ5zCzq3f",
+	"yeOcOcuInPN4BuxSoq3MMABkbqZI5tWbnWKeH8cmbxm+xTTQO/EIFgFE/jDJjbYsGonZV1KrfFD4PpZ4",
+	"hAVpoWsL7kMBljqxuZRLdsrmoR3enuAcGau1f4XuTUmU4oR9rgxBxueZMlZ6ziceVepsCX7ErZBnFJtd",
+	"NTP6iFgjqoXcKRZq/OEoEQv18wrzYjlgnHnEROqro9dlA2ZkIbK3jYlUb0vBn1pEEuYDqnDAUgSFCTmX",
+	"deufw+ppKPKc+BRfA188gueTbMBhqEbU6d8c418Rs6+ATcMCleO9ysp9e33a3L8vz7hTZHd4nTYQDcdn",
+	"YdZ7OH4J1ZtG4Sma3PJ03XS+PeTWE7IxVzedkAaA55NMx7B/vzhRzCMSS0pEtqvlCM+RKGauJkryU/Be",
+	"80D69vZ+wwkpS2HpDSdScj5WY/zr58HgrttuDgZ3e+T9t//lVADrDXi7RSbVFLLcpPD6KQ4CwiYE5EeI",
+	"fQMOgXqIvd2tXfTbr9utzpMSgZ1ukb7trSKBR813uPmx3TxoDf9XcwmJ1I/qI2AQWzV5l3ShTCLO42xM",
+	"J0kMC3+IQrxQ8iMgY4l4Ik2ZhLT+kinYyhG+u11HiRC1O2XeWcwo2pSFKfTptvee5Moz5joJFBtHIyU/",
+	"TITUah5Sjzqvon7Care+QiJI2IcQCayriUhxQxkRVNa9e6fTrXl1THwaE0/qHM8DKViDsasFI1npzc/6",
+	"GJX5uUTU+3QQDqkiRbU9oeTt5avq4cT+kuhrVqCTlaDgKNJLh32IG1JJQlFT/ZZSgeMYL9TfSQyh2TGP",
+	"QyxBhFLnvgmrZxpAYN20jq8uT6vTycOmlkicAAurPtXZMtq7kSLllOq1jnNOKG20sOj+UqHqfHP5o8q0",
+	"02hcZdInypVXwi3GniSxCZk10CjAbKY41gsSX0eBsxl6PFYshaY8FgSNQJwtnEa2fbnAZG4q2+2D3VXC",
+	"+l+DwV27/f6bWiGY4beqIppKgkSEPYJwDLk1KjMsKczoECVRRGKw9wKuttZTVpzPixPTyLCiAN9pr0Oz",
+	"+cdgIN6vmkeZhe2kGtmS1THzSRjJRQ3HMqR/A7EtJdZDEo5IDPiB6iAQlavwBrEfF8d+wefGfNWxHAPT",
+	"gV/nhrcFmOWZ6VHr5nJKSeCnGIwiLdaAq5EYadlMdftBo2Rlfg0w+NDZ1esLZJ4yVYsH7c6TQ4SRtlvQ",
+	"aAE2tNqA1r1bZd+fWpl1c9NIwQdJnWuu9DKEmtOMMDjsVsbwGAV8wsfjFupL5NnCZ/VbiMMZWXWIeKAm",
+	"xRkRKRZD2Qc2FqdcGzTh3G/VHa8i/rPCaOjs5jrFY7sFo861y8nHVpdBMYAtBQBvTLTQS0IiSB0yxaU8",
+	"XiDOgkUtMSlitGavmUV6ZxEi8/N8MTYSlHkEdQ722s12p9nuXLfbPfj/d628oKJM7m7XcHMRoLqsujlh",
+	"kgZL6VnzRXXA1/tfWAzdmmdRwgJA/kOCNgfFXpOUOqDt/aRYBoPqjPkUS8WWaIqjiLB1FyGP4lUiKQnV",
+	"mTNw3vdL1MF9HtNbUSOYCoxeeHFhzzMmrN2h2rVq5A96nXh4QXAgp1X5YN3NbOZ8VjvrWxILqt3i1dLK",
+	"jJg9UUeOhYCKeguvLhpha9i5TpQA85lDD2IXOK+Rk2TKGkcjIqhvDaWSfblS7lRKYcHUVK4D+AV+Ckos",
+	"6ezdrf3te6zn1Sf8yGS/QeYp1sKSjmhA5eIwN3MqBQnGNlUEHzzw8FugWf3UU3/ka6wE8JPPmubv5BCh",
+	"C0J84meO5IAVXE69Kq5hyiFQ4ep41BqOlD5wy7TR0s3RiSZmysVign3EeAytMFroGVFmmw7aGJhIdTGr",
+	"nkpBMq1LyP3OdOnApoxQUsV15/bs5mWditYYPzQjprXG3k5nr4HMv/bRb7/u6r/221t76Ldfu09qTmMw",
+	"yUshjW5sOJfmvyf+86ujWsHkxbe1Vhup/XRGlziVJpayj+Q0CUdRTFmKK52Relthpg3jlORjoPfIaTiv",
+	"X76ppZXV0pSIguoRdFL78F3tw4v7JbKiU7+lAcusV2HJ9l6RGityRhbw39SrXqX7FI9U/OwySWrAOgrO",
+	"a6J0Rt/d994r87PHqGh4MNWwSyjMYL1FNrLfpHlDE0GCI7G/3dlWrN9AryPC+s/RMWdM+U/PqfA4WNOd",
+	"VtbZpLgCa4KCa3VYMOExldNQ5NjZBE7y+s2UDAEQBHTbYSqCTbTMQAR0uG79+IqFJ9c2FaFCQE+RAiUN",
+	"q+RHC0lqT14GZ653ydJp4pi00NEo83HcF0qguLWjLgc61zSkYiZzkoI+irrM5kUetlZLYdRLWkK5PeOI",
+	"2cyTIERk/pcrkpH7EArKmkFv3YqVWU5yY02mrTtiFrCmW23VhO01/GqYjy39ngEgRuZ/0LvKgdXyREu0",
+	"1C6eSdbUhWygHMIExbd39mokjc2IrJEOgpTKp0YuclJ83ymPUUR4FBAIH4R4YUII9Y636WRSmwWxAEB9",
+	"hnWvKOjSUWDuVTTnQj815y6XhqsRKGDRpYfKAvLUfETieYT4WfbaDDziPCAYVFHmYIX4TvcQ2zk4aGQd",
+	"xXSLlapbqlN/S4/sssZtkM+ArB9y67OBurUYRgBc5GPk+twTNvcpWqFGtTwoHm6cWE1zI3MBDWs0bIYg",
+	"W+cVnHtcm5QDPsBqcpMYh2gUY+ZNiUAc/AHl9tv4FJUChQQrkQMhVmNWFZvAQAOqcuudumKKKiaqvuKw",
+	"WgBX+GmGlartxFDuKgBBgGppfQV7W2wbUgu8zlcDhEROuV/6QaWTzNIkdx0oqFKQVgcLyeMTzLLkf1Bn",
+	"7V4S7FNGRE1KwSIhSlELRfjqMa0ZW3jI9BOpfaAaHYH6fbOq9t9imkippufzOasZZ1mAJJ1HY7k9fJXZ",
+	"viVBHROsNgjLFbHKBLDE2qbTsNr0WPtYkqakIanNTGu9s1wa6jBfPgRnbd68JVcvEW3wYynlVK4R0FtJ",
+	"v3byqh/XJLNfm3i1gWbXjRZgIYeJWLXYJqtsogegEXRedT169bmsM/Ms7jwtw80n3ms7Q9TGK4d4Uruf",
+	"986+EitQQidjvdLiFDY3nVaBBNiFjMNW8LxY6gmu74vmfMKVlm46cB09EKm85j8qcb2oErVmABGql+/N",
+	"Fn5GnK2si5cGb96KZX6Y2p9DY1eZPJ4ibQrRzhTPQXz0tcZc6w5p7pPMtwJHSHlFSJcQl4I7UsZ0lMg0",
+	"sU91+803uV9ptF9V6YMEUEzK50ynevIdvmaERALhEU9kKvGqKci1+3+CUCbDD5wyUjT1l5/fBwwOuv8R",
+	"7Umt9ZBaDtlQVsA+YKwxjYUc2sz2Z5NUF1E7QnocEFsYsUTxVBawRTXxWgEJ8fSt6qgyE0AwVtnjZkvF",
+	"UEg8Hj9+lCQisY0wff5IIDgDPqnLAVwkQZBbLVDj6jBCANmqc7Qgy1UMS4Igj6KtV2qP3vs8NOLzewWX",
+	"JBWkA70kpnJxBQ2Cc+matBXvCBJ0p3buZzfXTqPq8K6C86P5lItCwQgO6C0ptBnuGlidblSsNtq2+TE0",
+	"T6WMcnmDZd2dr8t5U8gYP/+A2YR/JcyeNjUUGOkNbSBBJBot8uKuhS440uMiD7MBgzwDNSmTXPGYD/Lb",
+	"htGwICjCcmrao6NnNilW6H3g4Tim2occsFzPvZqMvk6mQAdfTXPWwbfYxjpbKBzRl2ShIaSUjXl1jb63",
+	"niosh0BY8z1lDSPlq8lnyhBm6IWU0WsWLNK6qCk23foGTJn2AWlGeKIxYhiJKY9lU+10qdrDZLp0Igfi",
+	"a2JqXGqIJaZdqiHkNmAFlIHtdWchaaDxB2zAvvnmmV3+1jffQA2Y0nkg+AR0MJwjIdUrdTcKFxozuIfI",
+	"Vds2VM+5tcDKAQv5raYvbKET7E2VRz8z+AxsyvytXpQxpgFlEyQCbFvrZskqjdMTlmDuUyIUtWmtLo7J",
+	"KmhvA2GJQi4k2t1GL+kzk4Zl3FgTuq6rNWDnxrjQ4WdTchZQIU27PPiMThiPoTpLUQNBG6BGA8Z0DIuK",
+	"Ij156Labj3ChZxApQJwhV/nnLvqaxw1dTKYZCgvO0IhMKURFKiU+DXgUcMpPGggK0NQnsKjkTraQm0Y1",
+	"ekgJWxf0mRrd9lhfGTY61G3qxzxGbg4j7+o98jn6hnH5DZJ4BicWCB84RgvwRA6cFgLux8jdbndyfWyh",
+	"1rAyH4iNrOwAr1b9dSLxRDPBzZQGpFiCoHv5CDhpEwHVL5gGtuJOh6RTLtevYoSAUBowncgXyN1pb7mo",
+	"pt4BLFH1SlvGYL0gzYdTDB4WlogzjzSQa7wXVxc1Zj6ThQyYFxWKJA5z6nXt2gf9AmPl6rJK9XruURw0",
+	"bbzGvjadYLngwhxWpc+rrKOnUOQDXTEi0ioSqByBMk2RVYP26lnNArxsC20X5NTCbeRyJMxH7hTwIR9d",
+	"2KfCm6CC1XCFVm/AFZX7CqY88OtkdPkeg1JL1wb0rVOC2po1qVa0etC1Av4QXSm7gByiKxySKyrJd1cy",
+	"pp50jcBx34C4LCi91oDp2ChEPVNHRG2uWp3MuWmhI7OW0MXT3KDA1dEaLdCyWxQGrKYTutaPAfUI02Eq",
+	"oxyPIugI0W21HQM8TtvxzOfzFoavWzyePDXPiqev+scnF1cn8EwWFs6UZQ5o03ParY7+GY8IwxF1es5W",
+	"q93aApCnnIIdtaTPT+8XZ0JkveVydvMSXRGZ5fbRb7/uPMkDAWfEXAegeA7AGmY/MatB0VAxYELSILAt",
+	"xmwtFKAPwUSBPhjIykVz8Yl7qE+i+hwYWnExTyZTe90CHrCA86ihITHYvJPp7UfuTIk/Q4F9BNqK5TKD",
+	"JrRFwkiadr6pIOv7Tk8t0tnNyyuneE/Ez/VhiOwnT/MXLOie67m7Crrt9sO6ROlI5s8GNpGiJQAL4bxp",
+	"6r8A6+C0n//z9l34nP9we+xf7f/QHv1ze/bixenum+kPe/JFm3083Z2e3f17K9o6dwymQUMZAJYAaATA",
+	"Hjjj/a3XZ1vPu3ennWeT/dtkdCBfkc7kxfnHH/d2yf51Ig6SNy9uL388eesALsG5G56efLxMDsKt3Rev",
+	"LoYyIbs7B68uop9udqPjxZWks39+eNm/6e/gtvNp/QZRBqWwpBrJMOtfthXLVnt72RMpzzzNd6j51HC2",
+	"Nf+sfiZ3Y8GnhrOzziPFvnV5x8zp/Qxtv8IQx2qrvyfamsiQQFC4iyeKTR1tHGt2dt6rcQpSiCuTt1lI",
+	"oDd1N7+lYknn+UH4pH0OtFFp7HKbKNJ2h+SgrkvIjBa6zqAPymkgvm2iPmDZPTR8zpTvILT71ECCr5H4",
+	"1xY2L5VJtgYsQygYeAg0RgZV1ch0eHaFgQRnRsksfckPigLsEd17P48s2VKuar3AKoCmr2BhUxTL7yHH",
+	"VjNV1t/tr87sthNdtg9PHsD0EWFU+fw5n26lFi7yhbIe1zxELrg76OhNH02wJHNsjL6AjmKsXH7jq4yp",
+	"UcNgFvKxUt6GR0eLpbClJTynf35cmN3fvPZ4XrN1jKXtCDif6evwqFzNg4pDnlo2Ic0kDp6uZLu3l6/K",
+	"hZ5fiWVCz8TOtg+MQMrZiFpMA6P5XPGcMsB8EhHmW39aOVY2FQWREojY+MatKJf9udj3XW3c9ZQbiWXq",
+	"P2nIL/o6xsznYUNfSJeVDei4kkAj7M1MvAdiA8O00lZ70QNW+nioM1rfaUuxWH/bNSNNODGAuXukMVQ9",
+	"Vo7EH1Bqm6+mmzAquY3l/TvRxXTGW6F+tOwKrlpU8XIsHiy4x5UZrtYcSd5A5A57MoAS+WpGIKBCikp5",
+	"Y9q6NIoKnUs9HARq3CXzKNShrrzl72FFsI+24qHCVQMCIIIKcHlTR5vyXOUDw4TO+7ILaZcEOrsmojlX",
+	"9me3hUP8kTOz1bBeoCq6mRD4b93PcEj97/DI88l4Mkja7e5ufuG+g7f8Y+voH93Tf3RPS1vwj+6p3QT7",
+	"aA4x+J2agP5ceDwi32nd9y0ks76NYj6mD+nCUThAS7yAt5evNtn7/hH2/B+kQtRTW/c/lW/+skrtmLPL",
+	"QR6Day3rY2U5ZZOipjM9ozY+jYyBnom4qFM0eGZC7dXW4Fmosnpty0RX64OmyOqkIfmhnxmwSnv2VFml",
+	"gdI3L49PUNp3vCjWd540stg+XDEGcsx0UFOMLHJ3l6ALXsya5NqfY8+mE0yiBoJqR3qOeiBQgHao1OaD",
+	"H+g2ORMiRbW+Ut+fArHE7NoQ9YsBs1ezTnkMwnYsSTzHsS/qlJN6kb0exghKIuQz7i8eJtdMs5Ttccfr",
+	"kjZuttvtdnNb/c+++p929n+dStuAnuM/+zCWZ+Td9vGPb5rhs4Puy+5eMh29PXvbiTrxcH7TmZzenL4+",
+	"+fDTLBWaPYc121e7w5uPR93zD+XeA2tojgcLn6yryKciAkMplU+fY6vay1g+T2ZstztryIzyzQvw4Bpi",
+	"o3oZFTx5sP6Tl7mbdrY77fVpPcmaNG531iC1cMMePLSzjlisaRT0ZUhiu4AQSq0Kx8LdSauFsa7lXiGF",
+	"T0qXnFkhVkm6Zn2rdJIKYuWicANNC71mHrHZHuI3CgPrzIqSpGAQpgBx6GoVAbysl7s3ycZslcNpL1Ea",
+	"MGqLQs2tEiAT57jWI9Vzf7AHmt3+q629zxSIm70yaW1ZBY1IPlWvxn2oobr2C3WziKXd0Qo5kpoLi2xb",
+	"zr/0pUW/l+zOevSuK7RzV1P+BwnPX8pYnJ/ffyoKVBPlWktmhmR1dAQ8W+PCpunxqS5HZ3zesKBKLdsY",
+	"mdtrSudp56J8ekzgBcAnK0GDc+I81tvMlVHmweNOt93dbXY6ze72dXvfdKrIIXSNl5xHbZtHuuVHdL6p",
+	"c7CFO6Nuc89rt5t7y6w+GsE4W612q9PZau2VocRFug56W/YlFiudL77KQ5ydc/6RBgF+uqNToRapZ7CX",
+	"utHO/7RGoNSVHxu5rO2cLBN9mkuKfPfFuKdryJ7iXep/4tEugADLB/tmyhEOUf+/c0faFvLkjrTlmxWG",
+	"0IVOGtV1ejcNJconV8f+0lti1YZ/JVDhTlqBKNOYIzBUZIyZwJ5MfT1G5tlrICkkUUCwkGg/65IlGjrr",
+	"lN3j5fEw5CxYDBh0XYEmPDr3lCGidQix7krTrDcpCQQECbGYEagLo7LWRwRj9E129j7fS6xUcS7t7lUs",
+	"wHQwChNvika6qwJnD2llWSwtXd93+4ONpfzNAvaaVCtASlyF872x/poBr88TQmsZQdXLL/4UW2i7u4av",
+	"XG7g/aUK2mPTjZCRrwTKqeEVQtfYZGuFAIvuJgS0qBQpundCbwHOo+RlwXhS50OkAbIEvuLxgNV6sflM",
+	"lelOcrDXbutWqtut7hOIzvXB7RR4DLFQ7Zrq99iPsEd6xgnXqEUIsSGMYi4t/JGgKCa3lCdphdiApd3n",
+	"Uxc2DUfq2J6lv4WOSqSn3nDgZ5feY100ZxSMvebB9k0zYUBFufpoPuWAYwWZr4F7GO4ygkmXboOHhBZl",
+	"FkzO/QW0gFYfuD811Q+bwCdunbowlP/teH9RccC/fckN+ZLZld0VSQTnn1Qlz2p/02r1p1pABkSSFXG6",
+	"WjNT11wFgTEQwxY6YuYKlWL4bURyBauYLVDIY9IYMIOsPiz1h9FiR1cFTrjUXR31rRlpan1hmpDViQI9",
+	"m7S4857MtwuTEm6u9mNVqfEhcnEQuCgrfSn1V9XDLckQQ1ZyZWo4LRm3w+AgqCv1fnRO2PRE7a5vRsID",
+	"9WbkImccoiwdb50aA2THIVzmOyVhI6do/w7J/U4WaeWuvS/VzIM7uXgiwUwAKAmIFkDzwJ+1Jl9jBYLN",
+	"uizGIoOwSFoKBNV3jRQIBN4sdMSGOtVqVCygQuakyUaCY1oS/eeEx9YHXacrvTq6L/4Oa236GL6iQhpf",
+	"i89ZutCr/a3UjviF+p9KxsQKtXyfVraN6oGkcXagdcS7qHHX5XQGzCqneeDZujCtOhzaplRw5/EqWLuP",
+	"Bf2bdU7JaeG/9e6fpHe318QEn9rLjb9ICXECEFqICD9YTmi47Yq4zOsqxMlUXJgevhC/0BysWxulN0TR",
+	"ECC/JAigSbHtowaRah2TJndUSNHIf5veqUYFsu2wwO6YZ72HbMmE1nAQtNDOaXprHBwiGIf4UL5nBlWe",
+	"2Whhr2g7RCOy4CasGtDQVMSbQj8qBszd7h64xr8plGUCDYoCe41kUaqqde2zx4TH1wiLV3NVawcocld2",
+	"/IXwS+Wb8x919P+OAa8PQrLX80KMsvZu/XvCGsUa6bXCwGkHcJv3qBaS2pt/JtxckHx0c4WONdIZoiDM",
+	"1ElkMFAoZTlK5BR1W+06QNW3Gg6aokDz+E/tIyt6DPBzwFKxeKTdmfmU2+pSfe/ugoAoMz6FwXxGmOpW",
+	"Rjq0sgr9CT816E96m2/vmnXEN+DPASugP9FS8KepedhuH7g6eDSnojZmo/dtE5jQYrd9hyzOYnzzA31N",
+	"z+Lzq77oh6fi3aK/2w/Ors8/vO32WbtFFmcf/Zs+fU37d+fXJ3fqM68bsOJ1Cb2t3XY7387+sWPn267b",
+	"eyDWFqzZxQZ/w0L/hoX+QbDQugYWRrI8AB6qO0OsEM3HU+LNRNowEMskJtk1pgGmoa0aXNV2CbCe2WWh",
+	"YqZTVhY81as8LyReiEKgObvrooFwIHiac7O3FV2Zq39MYaOeme4lYtbF55mY1D2WQkGCW3u9kcwVkiuJ",
+	"fZmP4GvjUvdAqTX+9PseIy1zomw6+t5Touz07cd+54IqcSajd8f93X4o7kqirH1Ozw60HFtbYhW7G36x",
+	"gIg0XwqM8P851OHzpPGXYeVuuP5V82VZKKwucTXNbJYCN49Mgx4sUMDZxOI3o5jDG6BqWqQ3ioHAwmKW",
+	"NeABIbcYcX9xqIw+02otJkLiWNbCN831S4+OUpt+xLpzcU3fl/UOmqFmGfRoyTJs8JLeJXvdL+4DJATy",
+	"YL50Wc0+my43rQUOg9xm19aiH73pP2z57aDZkqaNFkeUYXDAy6HH2vU0b89K943rYlQiiREfkcUfsb66",
+	"lpyKlJQVaws1FiuOkJiVQM+58IxtgJUhWmANcxO33TnmWKBRQgPo82Nq6uxAGJmLI6C7EFVnFfvELxw5",
+	"nkhAUo7H1GvlOpWZhRXTRKrZzlm189iS6uys7/hjD2vWplwfV92zR/87Pci6h/jaJzejrj7a7GG2KT56",
+	"pJX7WetU7Bpfu2BZ4/VNLtpXpoWmbX4s8EIj9KlApkH8H3A+jzErNDf2OcRR5zyeLRWDMJxi9rp0DaQc",
+	"1EHIemvGic7R6dLxpwCvMgPXpWwDOoa4Ms5hymIe2jYN6hAaozuHpkibbi+5xMG0O6XMNAbADAmiXYns",
+	"hhAb2ExDfbWDFa/61N3rJEcyhrugWaUdvRm1YDQsGxqWmcfC+jg0RpLzQL8lN1i2H5/ef/p/AQAA//8=",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -102,7 +102,7 @@ func TestClaimsAreBounded(t *testing.T) {
 	}
 	for name, bad := range map[string]string{"a line break": "a\nb", "DEL": "a\x7fb", "NEL": "a\u0085b", "what was no UTF-8": "a\ufffdb"} {
 		id, access := p.Pair("111", now, claims{"cognito:groups": groups, "given_name": bad})
-		got, err := verifier(t, p, nil).VerifyPair(t.Context(), id, access)
+		got, err := verifier(t, p, nil).VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 		if err != nil || got.GivenName != "" || len(got.Groups) != 100 || got.Groups[99] != "group-99" {
 			t.Errorf("%s: %q, %d groups, %v", name, got.GivenName, len(got.Groups), err)
 		}

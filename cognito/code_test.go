@@ -70,7 +70,7 @@ func TestAuthorizeURL(t *testing.T) {
 	t.Parallel()
 	p := pool(t)
 	v := withApp(t, p, func(a *cognito.App) { a.RedirectURIs = []string{cognitotest.RedirectURI} })
-	got, err := v.AuthorizeURL(cognitotest.RedirectURI)
+	got, err := v.AuthorizeURL(t.Context(), cognitotest.RedirectURI)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -83,12 +83,12 @@ func TestAuthorizeURL(t *testing.T) {
 		t.Errorf("the URL is %s", got)
 	}
 	for _, uri := range []string{"", "x", cognitotest.RedirectURI + "/", "https://app.example.test/callback#", "https://evil.test/"} {
-		if _, err := v.AuthorizeURL(uri); !errors.Is(err, cognito.ErrRedirectURI) {
+		if _, err := v.AuthorizeURL(t.Context(), uri); !errors.Is(err, cognito.ErrRedirectURI) {
 			t.Errorf("%q: %v", uri, err)
 		}
 	}
 	scoped := withApp(t, p, func(a *cognito.App) { a.Scopes = []string{"openid"} })
-	if got, err := scoped.AuthorizeURL("com.example.app:/callback"); err != nil || !strings.Contains(got, "scope=openid") {
+	if got, err := scoped.AuthorizeURL(t.Context(), "com.example.app:/callback"); err != nil || !strings.Contains(got, "scope=openid") {
 		t.Errorf("with a scope of its own: %q, %v", got, err)
 	}
 }
@@ -97,7 +97,7 @@ func TestApps(t *testing.T) {
 	t.Parallel()
 	one, two := pool(t), pool(t)
 	plain := verifier(t, one, func(c *cognito.Config) { c.Name = "plain" })
-	if _, err := plain.AuthorizeURL(cognitotest.RedirectURI); !errors.Is(err, cognito.ErrNoApp) {
+	if _, err := plain.AuthorizeURL(t.Context(), cognitotest.RedirectURI); !errors.Is(err, cognito.ErrNoApp) {
 		t.Errorf("without an app: %v", err)
 	}
 	if _, err := plain.ExchangeCode(t.Context(), cognito.Code{}); !errors.Is(err, cognito.ErrNoApp) {

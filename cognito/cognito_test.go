@@ -116,7 +116,7 @@ func TestPair(t *testing.T) {
 	t.Parallel()
 	p := pool(t)
 	id, access := p.Pair("111", now, claims{"cognito:groups": []string{"editors", "a\x00b"}})
-	got, err := verifier(t, p, nil).VerifyPair(t.Context(), id, access)
+	got, err := verifier(t, p, nil).VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestOneDefect(t *testing.T) {
 		t.Run("ID token, "+tc.name, func(t *testing.T) {
 			t.Parallel()
 			id, access := p.Pair("111", now, tc.change)
-			_, err := v.VerifyPair(t.Context(), id, access)
+			_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 			refused(t, err, tc.want)
 		})
 	}
@@ -229,26 +229,26 @@ func TestOneDefect(t *testing.T) {
 		t.Run("access token, "+tc.name, func(t *testing.T) {
 			t.Parallel()
 			id := p.Sign("kid-1", p.ID("111", now))
-			_, err := v.VerifyPair(t.Context(), id, p.Sign("kid-1", p.Access("111", now).With(tc.change)))
+			_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: p.Sign("kid-1", p.Access("111", now).With(tc.change))})
 			refused(t, err, tc.want)
 		})
 	}
 	t.Run("at_hash is another access token's", func(t *testing.T) {
 		t.Parallel()
 		id, _ := p.Pair("111", now, nil)
-		_, err := v.VerifyPair(t.Context(), id, p.Sign("kid-1", p.Access("111", now)))
+		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: p.Sign("kid-1", p.Access("111", now))})
 		refused(t, err, cognito.ErrAccessTokenHash)
 	})
 	t.Run("at_hash is no text", func(t *testing.T) {
 		t.Parallel()
 		id, access := p.Pair("111", now, claims{"at_hash": 1})
-		_, err := v.VerifyPair(t.Context(), id, access)
+		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 		refused(t, err, cognito.ErrAccessTokenHash)
 	})
 	t.Run("the ID token in the place of both", func(t *testing.T) {
 		t.Parallel()
 		id, _ := p.Pair("111", now, nil)
-		_, err := v.VerifyPair(t.Context(), id, id)
+		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: id})
 		refused(t, err, cognito.ErrTokenUse)
 	})
 }
@@ -280,13 +280,13 @@ func TestRights(t *testing.T) {
 	} {
 		id := p.Sign("kid-1", p.ID("111", now).With(claims{"cognito:groups": tc.idGroups}))
 		access := p.Sign("kid-1", p.Access("111", now).With(claims{"cognito:groups": tc.itsGroups, "scope": tc.scope}))
-		if _, err := v.VerifyPair(t.Context(), id, access); !errors.Is(err, tc.want) {
+		if _, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access}); !errors.Is(err, tc.want) {
 			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
 		}
 	}
 	// Without the setting, nothing is asked.
 	id, access := p.Pair("111", now, nil)
-	_, err := verifier(t, p, nil).VerifyPair(t.Context(), id, access)
+	_, err := verifier(t, p, nil).VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 	refused(t, err, nil)
 }
 
@@ -456,7 +456,7 @@ func TestUnverifiedEmailCanBeTaken(t *testing.T) {
 		true: cognito.Verified, "true": cognito.Verified, false: cognito.Unverified, "false": cognito.Unverified, 0: cognito.Unverified, nil: cognito.Unknown,
 	} {
 		id, access := p.Pair("111", now, claims{"email_verified": value})
-		got, err := v.VerifyPair(t.Context(), id, access)
+		got, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 		if err != nil || got.EmailVerified != want || got.Email == "" {
 			t.Errorf("email_verified %v: %q %v, %v; want %v", value, got.Email, got.EmailVerified, err, want)
 		}
@@ -469,7 +469,7 @@ func TestWhatIsDropped(t *testing.T) {
 	id, access := p.Pair("111", now, claims{
 		"given_name": "a\x00", "family_name": strings.Repeat("g", 151), "email": "not an address", "cognito:username": "a b/<script>",
 	})
-	got, err := verifier(t, p, nil).VerifyPair(t.Context(), id, access)
+	got, err := verifier(t, p, nil).VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 	if err != nil || got.GivenName != "" || got.FamilyName != "" || got.Email != "" || got.Username != "a b/<script>" {
 		t.Errorf("%+v, %v", got, err)
 	}
@@ -551,18 +551,18 @@ func TestSet(t *testing.T) {
 	}
 	for name, p := range map[string]*cognitotest.Pool{"cognito": one, "two": two} {
 		id, access := p.Pair("111", now, nil)
-		got, err := s.VerifyPair(t.Context(), id, access)
+		got, err := s.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 		if err != nil || got.Provider != name {
 			t.Errorf("%s: %q, %v", name, got.Provider, err)
 		}
 	}
 	id, access := one.Pair("111", now, claims{"iss": two.Issuer})
-	_, err = s.VerifyPair(t.Context(), id, access)
+	_, err = s.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 	refused(t, err, cognito.ErrSignature)
 	id, access = one.Pair("111", now, claims{"iss": "https://evil.test"})
-	_, err = s.VerifyPair(t.Context(), id, access)
+	_, err = s.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
 	refused(t, err, cognito.ErrIssuer)
-	_, err = s.VerifyPair(t.Context(), "x", access)
+	_, err = s.VerifyPair(t.Context(), cognito.Pair{IDToken: "x", AccessToken: access})
 	refused(t, err, cognito.ErrMalformed)
 }
 
@@ -574,7 +574,7 @@ func ExampleVerifier_VerifyPair() {
 		fmt.Println(err)
 		return
 	}
-	_, err = v.VerifyPair(context.Background(), "an ID token", "an access token")
+	_, err = v.VerifyPair(context.Background(), cognito.Pair{IDToken: "an ID token", AccessToken: "an access token"})
 	fmt.Println(errors.Is(err, cognito.ErrInvalidToken))
 	// Output: true
 }

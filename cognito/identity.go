@@ -54,7 +54,7 @@ func (v *Verifier) identity(t token) (Identity, error) {
 	exp, _ := t.time("exp")
 	iat, _ := t.time("iat")
 	i := Identity{
-		Provider: v.config.Name, Issuer: t.text("iss"), Subject: t.text("sub"), ClientID: t.client,
+		Provider: v.config.Name, Issuer: v.canonical(t.text("iss")), Subject: t.text("sub"), ClientID: t.client,
 		Username:  v.optional(t, "cognito:username", maxUsername),
 		GivenName: v.optional(t, "given_name", maxName), FamilyName: v.optional(t, "family_name", maxName),
 		Email: v.email(t), EmailVerified: emailStatus(t.claims["email_verified"], t.has("email_verified")),
@@ -69,7 +69,9 @@ func (v *Verifier) identity(t token) (Identity, error) {
 			i.Groups = append(i.Groups, group)
 		}
 	}
-	if i.Email != "" && i.EmailVerified != Verified && v.config.UnverifiedEmail == RefuseUnverified {
+	// A pool that says nothing of an address does not vouch for it. Of other providers many never say anything.
+	unproved := i.EmailVerified == Unverified || i.EmailVerified == Unknown && v.config.OIDC == nil
+	if i.Email != "" && unproved && v.config.UnverifiedEmail == RefuseUnverified {
 		return Identity{}, ErrEmailNotVerified
 	}
 	return i, nil

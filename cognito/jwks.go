@@ -24,6 +24,7 @@ const (
 
 // keySet is a JWK Set that was read.
 type keySet struct {
+	url     string // where it was fetched
 	body    []byte
 	keys    map[string]*rsa.PublicKey // by id
 	ignored int                       // that can't be used
@@ -42,22 +43,29 @@ func noRedirects(client *http.Client) *http.Client {
 
 // fetch gets the key set and reads it.
 func (s *keySource) fetch(ctx context.Context) (keySet, error) {
-	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
-	defer cancel()
-	body, err := s.get(ctx)
+	url, err := s.where(ctx)
 	if err != nil {
 		return keySet{}, err
 	}
-	return s.parse(body)
+	body, err := fetchDocument(ctx, s.client, url)
+	if err != nil {
+		return keySet{}, err
+	}
+	set, err := s.parse(body)
+	set.url = url
+	return set, err
 }
 
-func (s *keySource) get(ctx context.Context) ([]byte, error) {
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, s.url, nil)
+// fetchDocument gets a JSON document of bounded size.
+func fetchDocument(ctx context.Context, client *http.Client, url string) ([]byte, error) {
+	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
 	if err != nil {
 		return nil, err
 	}
 	req.Header.Set("Accept", "application/json")
-	resp, err := s.client.Do(req)
+	resp, err := client.Do(req)
 	if err != nil {
 		return nil, err
 	}

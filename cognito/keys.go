@@ -40,8 +40,9 @@ type Stats struct {
 // keySource keeps one key set of a pool.
 type keySource struct {
 	url     string
-	standby bool  // not kept fresh before a token has asked for it
-	kept    Store // may be nil
+	locate  func(ctx context.Context) (string, error) // instead of url; nil: url
+	standby bool                                      // not kept fresh before a token has asked for it
+	kept    Store                                     // may be nil
 	client  *http.Client
 	now     func() time.Time
 	logger  *slog.Logger
@@ -157,7 +158,7 @@ func (s *keySource) fly(ctx context.Context, f *flight) {
 	if err != nil {
 		s.recall(ctx)
 	} else {
-		s.keep(ctx, set.body, at)
+		s.keep(ctx, set, at)
 	}
 	s.mu.Lock()
 	s.flight = nil
@@ -187,13 +188,13 @@ func (s *keySource) accept(asked string, set keySet, at time.Time, err error) {
 }
 
 // keep hands a set on for the next process.
-func (s *keySource) keep(ctx context.Context, body []byte, at time.Time) {
+func (s *keySource) keep(ctx context.Context, set keySet, at time.Time) {
 	if s.kept == nil {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	if err := s.kept.SaveKeySet(ctx, s.url, body, at); err != nil {
+	if err := s.kept.SaveKeySet(ctx, set.url, set.body, at); err != nil {
 		s.logger.Warn("keeping the keys", "error", err)
 	}
 }
@@ -205,7 +206,11 @@ func (s *keySource) recall(ctx context.Context) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)
 	defer cancel()
-	body, at, err := s.kept.LoadKeySet(ctx, s.url)
+	url, err := s.where(ctx)
+	if err != nil {
+		return
+	}
+	body, at, err := s.kept.LoadKeySet(ctx, url)
 	if err != nil {
 		return // there is none, or the store has said why it can't be reached to whoever needs more of it
 	}
@@ -213,13 +218,21 @@ func (s *keySource) recall(ctx context.Context) {
 	if err != nil {
 		return
 	}
-	s.logger.Warn("going on with the keys of an earlier process", "url", s.url, "fetched_at", at)
+	s.logger.Warn("going on with the keys of an earlier process", "url", url, "fetched_at", at)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if now := s.now(); at.After(now) {
 		at = now // by another clock; keys from the future would never grow old
 	}
 	s.keys, s.fetchedAt, s.statistics.Ignored = set.keys, at, set.ignored
+}
+
+// where says where the keys are.
+func (s *keySource) where(ctx context.Context) (string, error) {
+	if s.locate == nil {
+		return s.url, nil
+	}
+	return s.locate(ctx)
 }
 
 func (s *keySource) hasFetched() bool {

@@ -34,8 +34,8 @@ func NewSet(verifiers ...*Verifier) (*Set, error) {
 
 // VerifyPair verifies a pair with the pool that its ID token names. What the
 // token says there is not believed: that pool alone then verifies it.
-func (s *Set) VerifyPair(ctx context.Context, idToken, accessToken string) (Identity, error) {
-	t, err := parse(idToken)
+func (s *Set) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
+	t, err := parse(p.IDToken)
 	if err != nil {
 		return Identity{}, fmt.Errorf("ID token: %w", err)
 	}
@@ -43,20 +43,26 @@ func (s *Set) VerifyPair(ctx context.Context, idToken, accessToken string) (Iden
 	if v == nil {
 		return Identity{}, fmt.Errorf("ID token: %w", ErrIssuer)
 	}
-	return v.VerifyPair(ctx, idToken, accessToken)
+	return v.VerifyPair(ctx, p)
 }
 
 // Run keeps the keys of all pools fresh until the context ends.
-func (s *Set) Run(ctx context.Context) error { return runAll(ctx, s.all, (*Verifier).Run) }
+func (s *Set) Run(ctx context.Context) error {
+	var runs []func(context.Context) error
+	for _, v := range s.all {
+		runs = append(runs, v.Run)
+	}
+	return runAll(ctx, runs)
+}
 
 // runAll runs all at once until every one has returned.
-func runAll[T any](ctx context.Context, all []T, run func(T, context.Context) error) error {
-	done := make(chan error, len(all))
-	for _, one := range all {
-		go func() { done <- run(one, ctx) }()
+func runAll(ctx context.Context, runs []func(context.Context) error) error {
+	done := make(chan error, len(runs))
+	for _, run := range runs {
+		go func() { done <- run(ctx) }()
 	}
 	var err error
-	for range all {
+	for range runs {
 		err = errors.Join(err, <-done)
 	}
 	return err

@@ -281,7 +281,7 @@ func TestEachIssuerHasItsKeys(t *testing.T) {
 		t.Errorf("counted %+v", got)
 	}
 	access := cognitotest.Sign(keys[updated], map[string]any{"kid": "kid-1"}, (&cognitotest.Pool{Issuer: updated}).Access("111", time.Now()))
-	_, err := v.VerifyPair(t.Context(), issue(original, "kid-1", keys[original]), access)
+	_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: issue(original, "kid-1", keys[original]), AccessToken: access})
 	refused(t, err, cognito.ErrPair)
 }
 

@@ -129,8 +129,8 @@ func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
 	if err := t.checkSignature(ctx, keys); err != nil {
 		return token{}, err
 	}
-	if t.text("token_use") != use {
-		return token{}, ErrTokenUse
+	if err := v.checkUse(t, use); err != nil {
+		return token{}, err
 	}
 	if t.client = v.clientOf(t, use); t.client == "" {
 		return token{}, ErrClient
@@ -142,6 +142,17 @@ func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
 		return token{}, err
 	}
 	return t, v.checkTimes(t)
+}
+
+// checkUse checks that a token is of the kind that is asked for.
+func (v *Verifier) checkUse(t token, use string) error {
+	switch {
+	case v.config.OIDC != nil && use == useID:
+		return v.checkIDToken(t)
+	case v.config.OIDC != nil, t.text("token_use") != use:
+		return ErrTokenUse
+	}
+	return nil
 }
 
 // checkRights asks for one of the groups, and of an access token for one of the
@@ -192,6 +203,9 @@ func (t token) checkSignature(ctx context.Context, keys *keySource) error {
 // token names it in "aud", which may be a list, and then in "azp" where that is
 // there (OpenID Connect Core §3.1.3.7); an access token in "client_id".
 func (v *Verifier) clientOf(t token, use string) string {
+	if v.config.OIDC != nil {
+		return v.audienceClient(t)
+	}
 	known := func(client string) bool { return client != "" && slices.Contains(v.config.ClientIDs, client) }
 	if use == useAccess {
 		if client := t.text("client_id"); known(client) {
@@ -258,6 +272,11 @@ func (t token) belongsWith(access token) error {
 		return ErrAccessTokenHash
 	}
 	return nil
+}
+
+// hasNonce reports whether the token was asked for with this nonce, and with any.
+func (t token) hasNonce(nonce string) bool {
+	return nonce != "" && subtle.ConstantTimeCompare([]byte(t.text("nonce")), []byte(nonce)) == 1
 }
 
 // hashFits reports whether at_hash, where it is there, is the access token's: the

@@ -19,17 +19,22 @@ type EmailPolicy int
 
 // The policies. Without an e-mail address nothing is asked.
 const (
-	RefuseUnverified EmailPolicy = iota // ErrEmailNotVerified, for "email_verified" false or absent; the default
-	AcceptUnverified                    // taken, and told as unverified or unknown
+	// RefuseUnverified is ErrEmailNotVerified where the provider says that the address is not verified, and where a
+	// Cognito pool says nothing. It is the default.
+	RefuseUnverified EmailPolicy = iota
+	// AcceptUnverified takes it, and tells it as unverified or unknown.
+	AcceptUnverified
 )
 
-// Config is what is asked of a pool's tokens.
+// Config is what is asked of a provider's tokens: of a Cognito pool's, or with
+// OIDC of any OpenID provider's.
 type Config struct {
-	Name     string // tells the pool from others; required
+	Name     string // tells the provider from others; required
 	Region   string // with UserPool: where the issuer and the keys are
 	UserPool string
-	Issuer   string // instead of both, for an emulator; compared byte by byte
-	JWKSURL  string // instead of the pool's; https, or http on a loopback address; required with Issuer
+	Issuer   string // instead of both, for an emulator; compared byte by byte; required with OIDC
+	JWKSURL  string // instead of the pool's or the metadata's; https, or http on a loopback address; required with Issuer, but not with OIDC
+	OIDC     *OIDC  // nil: the provider is a Cognito pool
 	// ReplicaRegions are where the pool is replicated to, where it has the original issuer: each has an issuer and keys of
 	// its own. The updated issuer ("issuer-cognito-idp") is the same in all regions. Not with Issuer.
 	ReplicaRegions []string
@@ -38,6 +43,7 @@ type Config struct {
 	ClientIDs       []string      // the app clients whose tokens are taken; at least one
 	RequiredGroups  []string      // tokens whose "cognito:groups" has none of them are refused; none: not asked
 	RequiredScopes  []string      // access tokens whose "scope" has none of them are refused; none: not asked
+	RequireNonce    bool          // refuse ID tokens that were not asked for with a nonce
 	UnverifiedEmail EmailPolicy   // zero: RefuseUnverified
 	Leeway          time.Duration // how far the pool's clock may differ, for exp, nbf and iat; 0: 30 seconds; at most 2 minutes; negative: none
 
@@ -47,13 +53,14 @@ type Config struct {
 	Logger     *slog.Logger     // nil: discards
 }
 
-// Verifier verifies the tokens of one pool. It is safe for concurrent use.
+// Verifier verifies the tokens of one provider. It is safe for concurrent use.
 type Verifier struct {
-	config  Config
-	client  *http.Client
-	issuers []string
-	keys    map[string]*keySource // by issuer
-	sources []*keySource          // each of them once
+	config    Config
+	client    *http.Client
+	issuers   []string
+	keys      map[string]*keySource // by issuer
+	sources   []*keySource          // each of them once
+	discovery *discovery            // nil: all is configured
 }
 
 // New checks the configuration and returns the verifier. It does no I/O: the
@@ -93,6 +100,8 @@ func New(c Config) (*Verifier, error) {
 func (v *Verifier) locate() error {
 	c := v.config
 	switch {
+	case c.OIDC != nil:
+		return c.OIDC.locate(v)
 	case c.Issuer != "" && c.JWKSURL == "":
 		return errors.New("cognito: with an issuer the JWKS URL is required")
 	case c.Issuer != "" && len(c.ReplicaRegions) > 0:
@@ -160,11 +169,11 @@ func isLabel(s string) bool {
 func checkURL(raw string) error {
 	u, err := url.Parse(raw)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return errors.New("cognito: the JWKS URL is not a URL")
+		return errors.New("cognito: an address is no URL")
 	}
 	ip := net.ParseIP(u.Hostname())
 	if u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return errors.New("cognito: the JWKS URL must be https, but on a loopback address")
+		return errors.New("cognito: an address must be https, but on a loopback address")
 	}
 	return nil
 }
@@ -176,11 +185,27 @@ func (v *Verifier) Name() string { return v.config.Name }
 // be.
 func (v *Verifier) Issuers() []string { return slices.Clone(v.issuers) }
 
+// canonical is the issuer that "iss" stands for: an alias names the same one.
+func (v *Verifier) canonical(iss string) string {
+	if o := v.config.OIDC; o != nil && slices.Contains(o.IssuerAliases, iss) {
+		return v.config.Issuer
+	}
+	return iss
+}
+
 // Run fetches the keys, and again every ten minutes, until the context ends; it
 // then returns the context's error. A failure is logged and tried again. Those of
 // the updated issuer and of replicas are kept fresh from their first token on.
+// The metadata of an OpenID provider is fetched every hour.
 func (v *Verifier) Run(ctx context.Context) error {
-	_ = runAll(ctx, v.sources, (*keySource).run) // each ends with the context
+	var runs []func(context.Context) error
+	for _, s := range v.sources {
+		runs = append(runs, s.run)
+	}
+	if v.discovery != nil {
+		runs = append(runs, v.discovery.run)
+	}
+	_ = runAll(ctx, runs) // each ends with the context
 	return ctx.Err()
 }
 
@@ -213,22 +238,44 @@ func (v *Verifier) VerifyAccess(ctx context.Context, token string) (Identity, er
 	return v.identity(t)
 }
 
+// Pair is an ID token and the access token that was issued with it.
+type Pair struct {
+	IDToken     string
+	AccessToken string
+	Nonce       string // that they were asked for with; empty: not checked, but for Config.RequireNonce
+}
+
 // VerifyPair verifies an ID token and the access token that was issued with it,
-// and that they belong together: the same subject, client, issuer and sign-in,
-// and at_hash where it is there. ErrExpired says that one of them is genuine and
-// over, and nothing of the other; ErrKeysUnavailable, that the network is at
-// fault.
-func (v *Verifier) VerifyPair(ctx context.Context, idToken, accessToken string) (Identity, error) {
-	id, err := v.verify(ctx, idToken, useID)
+// and that they belong together: of a pool, the same subject, client, issuer and
+// sign-in, and at_hash where it is there; of an OpenID provider, at_hash, or the
+// same subject where it is not there and the access token can be read.
+// ErrExpired says that one of them is genuine and over, and nothing of the other;
+// ErrKeysUnavailable, that the network is at fault.
+func (v *Verifier) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
+	id, err := v.verify(ctx, p.IDToken, useID)
 	if err != nil {
 		return Identity{}, fmt.Errorf("ID token: %w", err)
 	}
-	access, err := v.verify(ctx, accessToken, useAccess)
-	if err != nil {
-		return Identity{}, fmt.Errorf("access token: %w", err)
+	if v.config.OIDC != nil {
+		err = id.comesWith(p.AccessToken)
+	} else {
+		err = v.matchAccess(ctx, id, p.AccessToken)
 	}
-	if err := id.belongsWith(access); err != nil {
+	if err != nil {
 		return Identity{}, err
 	}
+	if asked := p.Nonce != "" || v.config.RequireNonce; asked && !id.hasNonce(p.Nonce) {
+		return Identity{}, ErrNonce
+	}
 	return v.identity(id)
+}
+
+// matchAccess verifies the access token of a pool, and that it belongs to the ID
+// token.
+func (v *Verifier) matchAccess(ctx context.Context, id token, accessToken string) error {
+	access, err := v.verify(ctx, accessToken, useAccess)
+	if err != nil {
+		return fmt.Errorf("access token: %w", err)
+	}
+	return id.belongsWith(access)
 }

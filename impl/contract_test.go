@@ -210,6 +210,7 @@ func codeCases() []contractCase {
 		{"authorize", url, nil, 200, ""},
 		{"authorize: no redirect URI", sends(request{method: "GET", path: "/auth/authorize-url/"}), nil, 400, api.ProblemCodeInvalidRequest},
 		{"authorize: one that is not allowed", url, func(f *fakes) { f.exchange = cognito.ErrRedirectURI }, 400, api.ProblemCodeInvalidRequest},
+		{"authorize: not known where", url, func(f *fakes) { f.exchange = cognito.ErrEndpointUnavailable }, 503, api.ProblemCodeIdpUnavailable},
 		{"authorize: a fault", url, func(f *fakes) { f.exchange = fault }, 500, api.ProblemCodeInternalError},
 	}
 	return append(cases, bodyCases("code", "/auth/code-exchange/", good, false)...)

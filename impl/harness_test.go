@@ -52,7 +52,7 @@ func (f *fakes) SignIn(_ context.Context, _, _ string, c session.Client) (sessio
 	return f.grant(), f.signIn
 }
 
-func (f *fakes) Exchange(context.Context, string, string, session.Client) (session.Grant, error) {
+func (f *fakes) Exchange(context.Context, session.IDPTokens, session.Client) (session.Grant, error) {
 	return f.grant(), f.exchange
 }
 
@@ -60,7 +60,7 @@ func (f *fakes) ExchangeCode(context.Context, session.AuthorizationCode, session
 	return f.grant(), f.exchange
 }
 
-func (f *fakes) AuthorizeURL(string, string) (string, error) {
+func (f *fakes) AuthorizeURL(context.Context, string, string) (string, error) {
 	return "https://idp.test/oauth2/authorize?client_id=x", f.exchange
 }
 

@@ -19,9 +19,9 @@ import (
 // Sessions is what the handlers ask of package session.
 type Sessions interface {
 	SignIn(ctx context.Context, username, password string, c session.Client) (session.Grant, error)
-	Exchange(ctx context.Context, idToken, accessToken string, c session.Client) (session.Grant, error)
+	Exchange(ctx context.Context, pair session.IDPTokens, c session.Client) (session.Grant, error)
 	ExchangeCode(ctx context.Context, code session.AuthorizationCode, c session.Client) (session.Grant, error)
-	AuthorizeURL(idp, redirectURI string) (string, error)
+	AuthorizeURL(ctx context.Context, idp, redirectURI string) (string, error)
 	Parse(presented []string) ([]tokens.Refresh, error)
 	Refresh(ctx context.Context, presented []tokens.Refresh, c session.Client) (session.Grant, error)
 	LogOff(ctx context.Context, presented []tokens.Refresh, c session.Client) error

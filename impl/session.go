@@ -21,7 +21,9 @@ func (s *server) SignIn(ctx context.Context, req api.SignInRequestObject) (api.S
 
 // SocialExchange opens a session with an identity provider's tokens.
 func (s *server) SocialExchange(ctx context.Context, req api.SocialExchangeRequestObject) (api.SocialExchangeResponseObject, error) {
-	g, err := s.Sessions.Exchange(ctx, req.Body.IDToken, req.Body.AccessToken, infoOf(ctx).client)
+	g, err := s.Sessions.Exchange(ctx, session.IDPTokens{
+		IDToken: req.Body.IDToken, AccessToken: req.Body.AccessToken, Nonce: req.Body.Nonce,
+	}, infoOf(ctx).client)
 	if err != nil {
 		return nil, fmt.Errorf("exchanging: %w", err)
 	}
@@ -31,7 +33,8 @@ func (s *server) SocialExchange(ctx context.Context, req api.SocialExchangeReque
 // CodeExchange opens a session with an identity provider's authorization code.
 func (s *server) CodeExchange(ctx context.Context, req api.CodeExchangeRequestObject) (api.CodeExchangeResponseObject, error) {
 	g, err := s.Sessions.ExchangeCode(ctx, session.AuthorizationCode{
-		IDP: req.Body.Idp, Code: req.Body.Code, Verifier: req.Body.CodeVerifier, RedirectURI: req.Body.RedirectURI, Nonce: req.Body.Nonce,
+		IDP: req.Body.Idp, Code: req.Body.Code, Verifier: req.Body.CodeVerifier, RedirectURI: req.Body.RedirectURI,
+		Nonce: req.Body.Nonce, Issuer: req.Body.Iss,
 	}, infoOf(ctx).client)
 	if err != nil {
 		return nil, fmt.Errorf("exchanging a code: %w", err)
@@ -40,8 +43,8 @@ func (s *server) CodeExchange(ctx context.Context, req api.CodeExchangeRequestOb
 }
 
 // GetAuthorizeURL says where the users of an identity provider sign in.
-func (s *server) GetAuthorizeURL(_ context.Context, req api.GetAuthorizeURLRequestObject) (api.GetAuthorizeURLResponseObject, error) {
-	url, err := s.Sessions.AuthorizeURL(req.Params.Idp, req.Params.RedirectURI)
+func (s *server) GetAuthorizeURL(ctx context.Context, req api.GetAuthorizeURLRequestObject) (api.GetAuthorizeURLResponseObject, error) {
+	url, err := s.Sessions.AuthorizeURL(ctx, req.Params.Idp, req.Params.RedirectURI)
 	if err != nil {
 		return nil, fmt.Errorf("finding where to sign in: %w", err)
 	}

@@ -13,6 +13,9 @@ import (
 	"github.com/gatehouse-auth/gatehouse/repo"
 )
 
+// IDPTokens are what an app got from an identity provider.
+type IDPTokens = cognito.Pair
+
 // Exchange opens a session for the user whom an identity provider's ID and
 // access token name, and creates the user where there is none yet. A pair opens
 // one session: again, it is ErrReplayed, but for a retry of the same client
@@ -20,12 +23,12 @@ import (
 //
 // Other errors are those of package cognito, ErrAccountDisabled and
 // repo.ErrUnavailable.
-func (s *Service) Exchange(ctx context.Context, idToken, accessToken string, c Client) (Grant, error) {
+func (s *Service) Exchange(ctx context.Context, pair IDPTokens, c Client) (Grant, error) {
 	now := s.now()
 	if s.IdentityProviders == nil {
 		return Grant{}, fmt.Errorf("no identity provider is configured: %w", cognito.ErrInvalidToken)
 	}
-	identity, err := s.IdentityProviders.VerifyPair(ctx, idToken, accessToken)
+	identity, err := s.IdentityProviders.VerifyPair(ctx, pair)
 	if err != nil {
 		return Grant{}, fmt.Errorf("verifying the identity provider's tokens: %w", err)
 	}
@@ -40,6 +43,7 @@ type AuthorizationCode struct {
 	Verifier    string // code_verifier (RFC 7636 §4.1)
 	RedirectURI string
 	Nonce       string // empty: none was sent
+	Issuer      string // that the provider's page named (RFC 9207); empty: none
 }
 
 // ExchangeCode is Exchange for an authorization code, which its provider is asked to
@@ -61,7 +65,7 @@ func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Cl
 		return Grant{}, fmt.Errorf("finding an exchange: %w", err)
 	}
 	identity, err := app.ExchangeCode(ctx, cognito.Code{
-		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce,
+		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce, Issuer: code.Issuer,
 	})
 	if err != nil {
 		return Grant{}, fmt.Errorf("exchanging an authorization code: %w", err)
@@ -71,12 +75,12 @@ func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Cl
 
 // AuthorizeURL is where the users of a provider sign in; see
 // cognito.Verifier.AuthorizeURL.
-func (s *Service) AuthorizeURL(idp, redirectURI string) (string, error) {
+func (s *Service) AuthorizeURL(ctx context.Context, idp, redirectURI string) (string, error) {
 	app, err := s.app(idp)
 	if err != nil {
 		return "", err
 	}
-	return app.AuthorizeURL(redirectURI)
+	return app.AuthorizeURL(ctx, redirectURI)
 }
 
 func (s *Service) app(idp string) (*cognito.Verifier, error) {

@@ -47,7 +47,7 @@ type Passwords interface {
 // IdentityProviders verifies what identity providers issued, and finds those that
 // sign users in here.
 type IdentityProviders interface {
-	VerifyPair(ctx context.Context, idToken, accessToken string) (cognito.Identity, error)
+	VerifyPair(ctx context.Context, pair IDPTokens) (cognito.Identity, error)
 	App(name string) (*cognito.Verifier, error)
 }
 

@@ -199,7 +199,7 @@ func TestStoredTwice(t *testing.T) {
 		t.Error(err)
 	}
 	id, access := b.pool.Pair("111", b.time(), nil)
-	g, err := b.Exchange(t.Context(), id, access, home)
+	g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 	must(t, err)
 	if _, err := b.refresh(t, g.RefreshToken); err != nil {
 		t.Error(err)
@@ -579,7 +579,7 @@ func TestExchange(t *testing.T) {
 	b := newBench(t, nil)
 	b.user(t, "user-111") // the name is taken
 	id, access := b.pool.Pair("111", b.time(), nil)
-	g, err := b.Exchange(t.Context(), id, access, home)
+	g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 	must(t, err)
 	if !strings.HasPrefix(g.User.Username, "user-111-") || g.User.Email != "111@example.test" || !g.User.EmailVerified || g.User.FirstName != "Gina" || g.User.Password != "!" {
 		t.Errorf("the new user is %+v", g.User)
@@ -593,7 +593,7 @@ func TestExchange(t *testing.T) {
 		t.Error(err)
 	}
 	id, access = b.pool.Pair("111", b.time(), nil)
-	again, err := b.Exchange(t.Context(), id, access, home)
+	again, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 	if err != nil || again.User.ID != g.User.ID || again.SessionID == g.SessionID {
 		t.Errorf("the second sign-in: user %q and %q, %v", g.User.ID, again.User.ID, err)
 	}
@@ -608,7 +608,7 @@ func TestEmailIsFollowed(t *testing.T) {
 		{"one@example.test", "one@example.test"}, {"two@example.test", "two@example.test"}, {nil, "two@example.test"}, {"no address", "two@example.test"},
 	} {
 		id, access := b.pool.Pair("111", b.time(), cognitotest.Claims{"email": tc.email})
-		g, err := b.Exchange(t.Context(), id, access, home)
+		g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 		must(t, err)
 		kept, err := b.store.FindUser(t.Context(), g.User.ID)
 		must(t, err)
@@ -627,7 +627,7 @@ func TestNobodyIsFoundByEmail(t *testing.T) {
 	ids := map[string]bool{admin.ID: true}
 	for _, subject := range []string{"222", "333"} {
 		id, access := b.pool.Pair(subject, b.time(), cognitotest.Claims{"email": admin.Email})
-		g, err := b.Exchange(t.Context(), id, access, home)
+		g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 		must(t, err)
 		if ids[g.User.ID] || g.User.IsSuperuser {
 			t.Errorf("the subject %s became %+v", subject, g.User)
@@ -640,23 +640,23 @@ func TestExchangeAgain(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	id, access := b.pool.Pair("111", b.time(), nil)
-	g, err := b.Exchange(t.Context(), id, access, home)
+	g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 	must(t, err)
 	b.advance(time.Second)
-	if again, err := b.Exchange(t.Context(), id, access, home); err != nil || again.SessionID != g.SessionID || again.RefreshToken != g.RefreshToken {
+	if again, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home); err != nil || again.SessionID != g.SessionID || again.RefreshToken != g.RefreshToken {
 		t.Errorf("the same client's retry: %q, want %q, %v", again.SessionID, g.SessionID, err)
 	}
-	if _, err := b.Exchange(t.Context(), id, access, session.Client{IP: "198.51.100.1", UserAgent: home.UserAgent}); !errors.Is(err, session.ErrReplayed) {
+	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, session.Client{IP: "198.51.100.1", UserAgent: home.UserAgent}); !errors.Is(err, session.ErrReplayed) {
 		t.Errorf("from elsewhere: %v", err)
 	}
 	b.advance(time.Minute)
-	if _, err := b.Exchange(t.Context(), id, access, home); !errors.Is(err, session.ErrReplayed) {
+	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home); !errors.Is(err, session.ErrReplayed) {
 		t.Errorf("later: %v", err)
 	}
 	_, err = b.refresh(t, g.RefreshToken)
 	must(t, err)
 	must(t, b.store.DeleteUser(t.Context(), g.User.ID, repo.AuditEvent{ID: "x", At: b.time(), Event: "user_deleted"}))
-	if _, err := b.Exchange(t.Context(), id, access, home); !errors.Is(err, session.ErrReplayed) {
+	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home); !errors.Is(err, session.ErrReplayed) {
 		t.Errorf("after its user was deleted: %v", err)
 	}
 }
@@ -670,7 +670,7 @@ func TestExchangesAtOnce(t *testing.T) {
 	var wait sync.WaitGroup
 	for range cap(got) {
 		wait.Go(func() {
-			g, err := b.Exchange(t.Context(), id, access, home)
+			g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 			if err != nil {
 				t.Error(err)
 			}
@@ -691,18 +691,18 @@ func TestExchangeRefused(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)
 	id, access := b.pool.Pair("111", b.time(), nil)
-	g, err := b.Exchange(t.Context(), id, access, home)
+	g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 	must(t, err)
 	must(t, b.store.DisableUser(t.Context(), g.User.ID, repo.AuditEvent{ID: "x", At: b.time(), Event: "user_disabled"}))
 	id, access = b.pool.Pair("111", b.time(), nil)
-	if _, err := b.Exchange(t.Context(), id, access, home); !errors.Is(err, session.ErrAccountDisabled) {
+	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home); !errors.Is(err, session.ErrAccountDisabled) {
 		t.Errorf("somebody who is disabled: %v", err)
 	}
-	if _, err := b.Exchange(t.Context(), "garbage", access, home); !errors.Is(err, cognito.ErrInvalidToken) {
+	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: "garbage", AccessToken: access}, home); !errors.Is(err, cognito.ErrInvalidToken) {
 		t.Errorf("garbage: %v", err)
 	}
 	without := newBench(t, func(c *session.Config) { c.IdentityProviders = nil })
-	if _, err := without.Exchange(t.Context(), id, access, home); !errors.Is(err, cognito.ErrInvalidToken) {
+	if _, err := without.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home); !errors.Is(err, cognito.ErrInvalidToken) {
 		t.Errorf("without any identity provider: %v", err)
 	}
 }
@@ -744,11 +744,11 @@ func TestExchangeCode(t *testing.T) {
 	if _, err := b.ExchangeCode(t.Context(), named(code, "google"), home); !errors.Is(err, cognito.ErrNoApp) {
 		t.Errorf("another provider: %v", err)
 	}
-	if url, err := b.AuthorizeURL("", cognitotest.RedirectURI); err != nil || !strings.HasPrefix(url, b.pool.HostedUI+"/oauth2/authorize?client_id=") {
+	if url, err := b.AuthorizeURL(t.Context(), "", cognitotest.RedirectURI); err != nil || !strings.HasPrefix(url, b.pool.HostedUI+"/oauth2/authorize?client_id=") {
 		t.Errorf("where to sign in: %q, %v", url, err)
 	}
 	without := newBench(t, func(c *session.Config) { c.IdentityProviders = nil })
-	if _, err := without.AuthorizeURL("", cognitotest.RedirectURI); !errors.Is(err, cognito.ErrNoApp) {
+	if _, err := without.AuthorizeURL(t.Context(), "", cognitotest.RedirectURI); !errors.Is(err, cognito.ErrNoApp) {
 		t.Errorf("without any provider: %v", err)
 	}
 	if _, err := without.ExchangeCode(t.Context(), code, home); !errors.Is(err, cognito.ErrNoApp) {
@@ -767,7 +767,7 @@ func TestUserIDFromSubject(t *testing.T) {
 	b := newBench(t, func(c *session.Config) { c.UserIDFromSubject = map[string]bool{"cognito": true} })
 	for _, subject := range []string{"11111111-1111-4111-8111-111111111111", "auth0|123"} {
 		id, access := b.pool.Pair(subject, b.time(), cognitotest.Claims{"cognito:username": nil})
-		g, err := b.Exchange(t.Context(), id, access, home)
+		g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 		if err != nil || g.User.ID != subject || g.User.Username != subject {
 			t.Errorf("the user is %q, %q, %v", g.User.ID, g.User.Username, err)
 		}
@@ -888,12 +888,12 @@ func TestStoreThatFails(t *testing.T) {
 	must(t, err)
 	id, access := b.pool.Pair("111", b.time(), nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	_, err = b.Exchange(ctx, id, access, home) // fetches the keys
+	_, err = b.Exchange(ctx, session.IDPTokens{IDToken: id, AccessToken: access}, home) // fetches the keys
 	must(t, err)
 	id, access = b.pool.Pair("222", b.time(), nil)
 	cancel()
 	for name, err := range map[string]error{
-		"sign-in": second(b.SignIn(ctx, "alice", plain, home)), "exchange": second(b.Exchange(ctx, id, access, home)),
+		"sign-in": second(b.SignIn(ctx, "alice", plain, home)), "exchange": second(b.Exchange(ctx, session.IDPTokens{IDToken: id, AccessToken: access}, home)),
 		"refresh":      second(b.Refresh(ctx, parsed, home)),
 		"authenticate": second(b.Authenticate(ctx, tokens.Access{SessionID: g.SessionID})), "list": second(b.List(ctx, su)),
 		"end": b.End(ctx, su, g.SessionID, home), "end all": second(b.EndAll(ctx, su, false, home)),

@@ -23,7 +23,7 @@ func TestSweeper(t *testing.T) {
 	must(t, b.LogOff(t.Context(), parsed, home))
 	must(t, b.store.DisableUser(t.Context(), b.user(t, "mallory").ID, repo.AuditEvent{ID: "disabled", At: b.time(), Event: "user_disabled"}))
 	id, access := b.pool.Pair("111", b.time(), nil)
-	_, err = b.Exchange(t.Context(), id, access, home)
+	_, err = b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)
 	must(t, err)
 	s, err := session.NewSweeper(session.SweeperConfig{
 		Store: b.store, Throttle: 15 * time.Minute, Batch: 2, Pause: time.Nanosecond, Keep: time.Hour, Now: b.time,

@@ -46,11 +46,19 @@ func (p *Pool) token(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(status)
 		_, _ = w.Write([]byte(`{"error":"` + code + `"}`))
 	}
-	if _, secret, given := r.BasicAuth(); given && secret != "a+client%27s+secret" {
+	client := r.PostFormValue("client_id")
+	if id, secret, given := r.BasicAuth(); given {
+		client = id
+		if secret != "a+client%27s+secret" {
+			refuse(http.StatusUnauthorized, "invalid_client")
+			return
+		}
+	}
+	if secret := r.PostFormValue("client_secret"); secret != "" && secret != Secret {
 		refuse(http.StatusUnauthorized, "invalid_client")
 		return
 	}
-	if r.PostFormValue("grant_type") != "authorization_code" || r.PostFormValue("client_id") != ClientID {
+	if r.PostFormValue("grant_type") != "authorization_code" || client != ClientID {
 		refuse(http.StatusBadRequest, "invalid_request")
 		return
 	}

@@ -54,6 +54,9 @@ type Pool struct {
 	extra  []json.RawMessage
 	codes  map[string]issuedCode
 	fetch  int
+
+	metadata  Metadata
+	discovery int
 }
 
 // New starts a pool with one key, "kid-1". Close ends it.
@@ -114,6 +117,10 @@ func (p *Pool) Fetches() int {
 }
 
 func (p *Pool) serve(w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration") {
+		p.discover(w, r)
+		return
+	}
 	p.mu.Lock()
 	mode := p.mode
 	if strings.HasSuffix(r.URL.Path, "/.well-known/jwks.json") {
@@ -128,6 +135,11 @@ func (p *Pool) serve(w http.ResponseWriter, r *http.Request) {
 	if mode == Redirect && r.URL.Path == "/elsewhere" {
 		mode = Good
 	}
+	answer(w, r, mode, body)
+}
+
+// answer answers with a document, well or badly.
+func answer(w http.ResponseWriter, r *http.Request, mode Mode, body []byte) {
 	w.Header().Set("Content-Type", "application/json")
 	switch mode {
 	case Good:

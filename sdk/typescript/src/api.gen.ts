@@ -39,9 +39,9 @@ export interface paths {
         put?: never;
         /**
          * Exchange an identity provider's tokens for a session
-         * @description Takes the ID token and the access token that the app got from AWS Cognito by OAuth 2.0
-         *     authorization code + PKCE (RFC 7636), verifies both, and opens a session. A user who is
-         *     not known yet is created.
+         * @description Takes the ID token and the access token that the app got from AWS Cognito or an OpenID
+         *     provider by OAuth 2.0 authorization code + PKCE (RFC 7636), verifies them, and opens a
+         *     session. A user who is not known yet is created.
          *
          *     A pair of tokens opens one session. The same pair again gives the same answer to a retry
          *     from the same client shortly afterwards, and `409` otherwise.
@@ -399,12 +399,17 @@ export interface components {
              */
             password: string;
         };
-        /** @description The identity provider's answer to the token request, as it is. */
+        /** @description The identity provider's answer to the token request, as it is, with the nonce beside it. */
         IDPTokens: {
             /** @description The ID token (a JWT). */
             id_token: string;
-            /** @description The access token (a JWT) that was issued with it. */
+            /** @description The access token that was issued with it. */
             access_token: string;
+            /**
+             * @description As in the authorization request; the ID token must have it then. Needed where the
+             *     configuration says `require_nonce`.
+             */
+            nonce?: string;
             /** @description Accepted for compatibility, and neither read nor kept. Better not sent. */
             refresh_token?: string;
             /**
@@ -430,6 +435,8 @@ export interface components {
             redirect_uri: string;
             /** @description As in the authorization request; the ID token must have it then. */
             nonce?: string;
+            /** @description As in the authorization response (RFC 9207), where it was there; the provider must have that issuer then. */
+            iss?: string;
             /** @description The name of the provider in the configuration; may be left out where there is one. */
             idp?: string;
         };
@@ -1227,6 +1234,7 @@ export interface operations {
             };
             400: components["responses"]["BadRequest"];
             500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
         };
     };
     codeExchange: {
