@@ -19,7 +19,7 @@ type App struct {
 	ClientID     string   // one of Config.ClientIDs; required
 	ClientSecret string   // of a confidential client; empty: a public one
 	RedirectURIs []string // where users may come back to, compared byte by byte; nil: wherever the provider lets them
-	Scopes       []string // nil: openid, email and profile
+	Scopes       []string // none: openid, email and profile
 }
 
 // Code is an authorization code with what belongs to it.
@@ -57,7 +57,7 @@ func checkApp(c Config) error {
 		return errors.New("cognito: an OpenID provider has no hosted UI")
 	case c.OIDC == nil && checkURL(a.HostedUI) != nil:
 		return errors.New("cognito: the hosted UI must be an https URL, or http on a loopback address")
-	case a.Scopes != nil && !slices.Contains(a.Scopes, "openid"):
+	case len(a.Scopes) > 0 && !slices.Contains(a.Scopes, "openid"):
 		return errors.New("cognito: without the scope openid there is no ID token")
 	}
 	if !slices.Contains(c.ClientIDs, a.ClientID) {
@@ -94,7 +94,7 @@ func (v *Verifier) AuthorizeURL(ctx context.Context, redirectURI string) (string
 		return "", ErrRedirectURI
 	}
 	scopes := a.Scopes
-	if scopes == nil {
+	if len(scopes) == 0 {
 		scopes = []string{"openid", "email", "profile"}
 	}
 	at, err := v.endpoints(ctx)

@@ -63,7 +63,7 @@ func (v *Verifier) identity(t token) (Identity, error) {
 	if i.Username == "" {
 		i.Username = v.optional(t, "username", maxUsername) // where access tokens have it
 	}
-	groups, _ := t.claims["cognito:groups"].([]any)
+	groups, _ := t.claims[v.config.GroupsClaim].([]any)
 	for _, entry := range groups[:min(len(groups), maxGroups)] {
 		if group, _ := entry.(string); isClean(group, maxName) {
 			i.Groups = append(i.Groups, group)

@@ -12,7 +12,7 @@ import (
 // believed of it is the ID token (OpenID Connect Core §3.1.3.7); its access
 // tokens are for others, and often no JWTs.
 type OIDC struct {
-	// Algorithms are those that ID tokens may be signed with: RS256, PS256, ES256, EdDSA. nil: RS256.
+	// Algorithms are those that ID tokens may be signed with: RS256, PS256, ES256, EdDSA. None: RS256.
 	Algorithms []string
 	// DiscoveryURL is where the metadata is. Empty: "/.well-known/openid-configuration" below the issuer, with "common"
 	// for "{tenantid}".
@@ -113,7 +113,7 @@ func (o *OIDC) locate(v *Verifier) error {
 
 // allowed are the algorithms of ID tokens.
 func (v *Verifier) allowed() []string {
-	if o := v.config.OIDC; o != nil && o.Algorithms != nil {
+	if o := v.config.OIDC; o != nil && len(o.Algorithms) > 0 {
 		return o.Algorithms
 	}
 	return []string{algorithm}

@@ -158,7 +158,7 @@ func (v *Verifier) checkUse(t token, use string) error {
 // checkRights asks for one of the groups, and of an access token for one of the
 // scopes (RFC 9068 §2.2.3).
 func (v *Verifier) checkRights(t token, use string) error {
-	groups, _ := t.claims["cognito:groups"].([]any)
+	groups, _ := t.claims[v.config.GroupsClaim].([]any)
 	inGroup := func(group string) bool { return slices.Contains(groups, any(group)) }
 	if need := v.config.RequiredGroups; len(need) > 0 && !slices.ContainsFunc(need, inGroup) {
 		return ErrGroup

@@ -41,7 +41,8 @@ type Config struct {
 
 	App             *App          // what ExchangeCode and AuthorizeURL work with; nil: they are ErrNoApp
 	ClientIDs       []string      // the app clients whose tokens are taken; at least one
-	RequiredGroups  []string      // tokens whose "cognito:groups" has none of them are refused; none: not asked
+	RequiredGroups  []string      // tokens that have none of them are refused; none: not asked
+	GroupsClaim     string        // where the groups are; empty: "cognito:groups", with OIDC "groups"
 	RequiredScopes  []string      // access tokens whose "scope" has none of them are refused; none: not asked
 	RequireNonce    bool          // refuse ID tokens that were not asked for with a nonce
 	UnverifiedEmail EmailPolicy   // zero: RefuseUnverified
@@ -77,6 +78,12 @@ func New(c Config) (*Verifier, error) {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	c.Logger = c.Logger.With("idp", c.Name)
+	if c.GroupsClaim == "" {
+		c.GroupsClaim = "cognito:groups"
+		if c.OIDC != nil {
+			c.GroupsClaim = "groups"
+		}
+	}
 	c.ClientIDs = slices.Clone(c.ClientIDs)
 	v := &Verifier{config: c, client: noRedirects(c.HTTPClient), keys: map[string]*keySource{}}
 	if err := v.locate(); err != nil {

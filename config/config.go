@@ -22,7 +22,7 @@ type Config struct {
 	CSRF            string         `yaml:"csrf" doc:"token: refresh and logoff need the CSRF token. origin: a browser's Origin or Sec-Fetch-Site is enough."`
 	Claims          []Claim        `yaml:"claims" doc:"Custom claims of access tokens, a list of {name, attribute}."`
 	UserFields      []string       `yaml:"user_fields" doc:"Members of user in the answers; empty: no user."`
-	IDPs            []IDP          `yaml:"idps" doc:"Identity providers, a list; see docs/cognito.md."`
+	IDPs            []IDP          `yaml:"idps" doc:"Identity providers, a list; see docs/cognito.md and docs/oidc.md."`
 	CORS            CORS           `yaml:"cors"`
 	MetricsListen   string         `yaml:"metrics_listen" doc:"Address of the metrics listener; empty: off."`
 	TrustedProxies  []netip.Prefix `yaml:"trusted_proxies" doc:"Networks (CIDR) of the proxies whose X-Forwarded-For is believed."`
@@ -72,20 +72,33 @@ type Claim struct {
 // IDP is one identity provider.
 type IDP struct {
 	Name              string   `yaml:"name" doc:"Names it in sessions and logs."`
-	Type              string   `yaml:"type" doc:"cognito."`
+	Type              string   `yaml:"type" doc:"cognito, or oidc: any OpenID provider; see docs/oidc.md."`
 	Region            string   `yaml:"region" doc:"Of the user pool."`
 	UserPool          string   `yaml:"user_pool" doc:"Id of the user pool."`
 	ReplicaRegions    []string `yaml:"replica_regions" doc:"Regions that the pool is replicated to."`
-	ClientIDs         []string `yaml:"client_ids" doc:"App clients whose tokens are taken."`
+	ClientIDs         []string `yaml:"client_ids" doc:"Clients whose tokens are taken."`
 	HostedUI          string   `yaml:"hosted_ui" doc:"URL of the hosted UI: with it codes are exchanged here, for the first of client_ids."`
-	ClientSecretFile  string   `yaml:"client_secret_file" doc:"File with the secret of that client, where it is a confidential one."`
-	RedirectURIs      []string `yaml:"redirect_uris" doc:"Where users may come back to; empty: wherever the pool lets them."`
-	Issuer            string   `yaml:"issuer" doc:"Instead of region and pool: the issuer of an emulator."`
-	JWKSURL           string   `yaml:"jwks_url" doc:"Instead of the pool's: where the keys are."`
-	RequiredGroups    []string `yaml:"required_groups" doc:"Groups of the pool, one of which a user must be in; empty: not asked."`
-	RequiredScopes    []string `yaml:"required_scopes" doc:"Scopes, one of which the access token must have; empty: not asked."`
+	ClientSecretFile  string   `yaml:"client_secret_file" doc:"File with the secret of the first of client_ids, where it is a confidential client."`
+	RedirectURIs      []string `yaml:"redirect_uris" doc:"Where users may come back to; empty: wherever the provider lets them."`
+	Issuer            string   `yaml:"issuer" doc:"Of type oidc: the provider's issuer, exactly as its tokens have it. Of type cognito: instead of region and pool, the issuer of an emulator."`
+	JWKSURL           string   `yaml:"jwks_url" doc:"Instead of the pool's, or the metadata's: where the keys are."`
+	RequiredGroups    []string `yaml:"required_groups" doc:"Groups, one of which a user must be in; empty: not asked."`
+	RequiredScopes    []string `yaml:"required_scopes" doc:"Of type cognito: scopes, one of which the access token must have; empty: not asked."`
 	UserIDFromSubject bool     `yaml:"user_id_from_subject" doc:"New users take the subject as their id."`
 	UnverifiedEmail   string   `yaml:"unverified_email" doc:"refuse (the default), or accept: an address that nobody vouches for does not stop a sign-in, and stays unverified."`
+
+	Scopes       []string `yaml:"scopes" doc:"Scopes to ask for, openid among them; empty: openid, email, profile."`
+	RequireNonce bool     `yaml:"require_nonce" doc:"Refuse an exchange without the nonce of its ID token."`
+	GroupsClaim  string   `yaml:"groups_claim" doc:"Where required_groups are read from; empty: cognito:groups, and groups of type oidc."`
+
+	// Of type oidc alone.
+	DiscoveryURL          string   `yaml:"discovery_url" doc:"Of type oidc: where the metadata is; empty: /.well-known/openid-configuration below the issuer."`
+	Algorithms            []string `yaml:"algorithms" doc:"Of type oidc: what ID tokens may be signed with: RS256, PS256, ES256, EdDSA; empty: RS256."`
+	IssuerAliases         []string `yaml:"issuer_aliases" doc:"Of type oidc: further values of iss that stand for the issuer."`
+	Tenants               []string `yaml:"tenants" doc:"Of type oidc: the tenants that {tenantid} in the issuer stands for (Microsoft Entra)."`
+	AuthorizationEndpoint string   `yaml:"authorization_endpoint" doc:"Of type oidc: instead of the metadata's."`
+	TokenEndpoint         string   `yaml:"token_endpoint" doc:"Of type oidc: instead of the metadata's."`
+	TokenEndpointAuth     string   `yaml:"token_endpoint_auth" doc:"Of type oidc: how the client secret is shown, client_secret_basic or client_secret_post; empty: as the metadata says."`
 }
 
 // CORS says which pages may use the service from another origin.

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
-	"os"
 	"strings"
 	"time"
 
@@ -125,6 +124,7 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 			App: app, Store: store,
 			Name: p.Name, Region: p.Region, UserPool: p.UserPool, ReplicaRegions: p.ReplicaRegions, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
 			ClientIDs: p.ClientIDs, RequiredGroups: p.RequiredGroups, RequiredScopes: p.RequiredScopes, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
+			OIDC: openIDProvider(p), RequireNonce: p.RequireNonce, GroupsClaim: p.GroupsClaim,
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
@@ -133,22 +133,6 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 	}
 	set, err := cognito.NewSet(verifiers...)
 	return verifiers, set, err
-}
-
-// identityProviderApp returns nil where the provider has no hosted UI.
-func identityProviderApp(p config.IDP) (*cognito.App, error) {
-	if p.HostedUI == "" {
-		return nil, nil //nolint:nilnil // none is not an error
-	}
-	app := &cognito.App{HostedUI: p.HostedUI, ClientID: p.ClientIDs[0], RedirectURIs: p.RedirectURIs}
-	if p.ClientSecretFile != "" {
-		secret, err := os.ReadFile(p.ClientSecretFile)
-		if err != nil {
-			return nil, fmt.Errorf("identity provider %q: the client secret: %w", p.Name, err)
-		}
-		app.ClientSecret = strings.TrimRight(string(secret), "\r\n")
-	}
-	return app, nil
 }
 
 func newSessions(c config.Config, store repo.Repository, svc *service, logger *slog.Logger) (*session.Service, error) {
