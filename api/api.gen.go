@@ -128,6 +128,7 @@ const (
 	ProblemCodeIdpTokenNotValid     ProblemCode = "idp_token_not_valid"
 	ProblemCodeIdpUnavailable       ProblemCode = "idp_unavailable"
 	ProblemCodeInternalError        ProblemCode = "internal_error"
+	ProblemCodeInvalidClient        ProblemCode = "invalid_client"
 	ProblemCodeInvalidRequest       ProblemCode = "invalid_request"
 	ProblemCodeMalformedBody        ProblemCode = "malformed_body"
 	ProblemCodeMethodNotAllowed     ProblemCode = "method_not_allowed"
@@ -138,6 +139,7 @@ const (
 	ProblemCodeTokenNotValid        ProblemCode = "token_not_valid"
 	ProblemCodeTooManyAttempts      ProblemCode = "too_many_attempts"
 	ProblemCodeUnsupportedMediaType ProblemCode = "unsupported_media_type"
+	ProblemCodeUnsupportedTokenType ProblemCode = "unsupported_token_type"
 	ProblemCodeWrongPassword        ProblemCode = "wrong_password"
 )
 
@@ -166,6 +168,8 @@ func (e ProblemCode) Valid() bool {
 		return true
 	case ProblemCodeInternalError:
 		return true
+	case ProblemCodeInvalidClient:
+		return true
 	case ProblemCodeInvalidRequest:
 		return true
 	case ProblemCodeMalformedBody:
@@ -185,6 +189,8 @@ func (e ProblemCode) Valid() bool {
 	case ProblemCodeTooManyAttempts:
 		return true
 	case ProblemCodeUnsupportedMediaType:
+		return true
+	case ProblemCodeUnsupportedTokenType:
 		return true
 	case ProblemCodeWrongPassword:
 		return true
@@ -393,6 +399,31 @@ type IDPTokens struct {
 	TokenType string `json:"token_type,omitempty,omitzero"`
 }
 
+// Introspection What a token is (RFC 7662 §2.2): `active` alone, or with it the registered claims, the user-id
+// claim and your own claims, as they are in the token.
+type Introspection struct {
+	Active bool `json:"active"`
+
+	// Aud A string, or an array of strings.
+	Aud interface{} `json:"aud,omitempty,omitzero"`
+	Exp int64       `json:"exp,omitempty,omitzero"`
+	Iat int64       `json:"iat,omitempty,omitzero"`
+	Iss string      `json:"iss,omitempty,omitzero"`
+	Jti string      `json:"jti,omitempty,omitzero"`
+	Nbf int64       `json:"nbf,omitempty,omitzero"`
+
+	// Sid The session.
+	Sid string `json:"sid,omitempty,omitzero"`
+	Sub string `json:"sub,omitempty,omitzero"`
+
+	// TokenType `Bearer`.
+	TokenType string `json:"token_type,omitempty,omitzero"`
+
+	// Username The user's name now, which may be newer than the token.
+	Username             string                 `json:"username,omitempty,omitzero"`
+	AdditionalProperties map[string]interface{} `json:"-"`
+}
+
 // JWK A public key (RFC 7517, RFC 7518 §6, RFC 8037 §2).
 type JWK struct {
 	Alg JWKAlg `json:"alg"`
@@ -433,7 +464,9 @@ type Me struct {
 // Metadata Metadata of this issuer (RFC 8414 §2, OpenID Connect Discovery 1.0 §3).
 type Metadata struct {
 	// IDTokenSigningAlgValuesSupported The algorithms of the keys that access tokens are signed with; ID tokens there are none.
-	IDTokenSigningAlgValuesSupported []string `json:"id_token_signing_alg_values_supported"`
+	IDTokenSigningAlgValuesSupported          []string `json:"id_token_signing_alg_values_supported"`
+	IntrospectionEndpoint                     string   `json:"introspection_endpoint"`
+	IntrospectionEndpointAuthMethodsSupported []string `json:"introspection_endpoint_auth_methods_supported"`
 
 	// Issuer The `iss` of access tokens, to the byte.
 	Issuer string `json:"issuer"`
@@ -442,7 +475,9 @@ type Metadata struct {
 	JwksURI string `json:"jwks_uri,omitempty,omitzero"`
 
 	// ResponseTypesSupported `none`: there is no authorization endpoint.
-	ResponseTypesSupported []string `json:"response_types_supported"`
+	ResponseTypesSupported                 []string `json:"response_types_supported"`
+	RevocationEndpoint                     string   `json:"revocation_endpoint"`
+	RevocationEndpointAuthMethodsSupported []string `json:"revocation_endpoint_auth_methods_supported"`
 
 	// SubjectTypesSupported `public`: every service sees the same `sub`.
 	SubjectTypesSupported []string `json:"subject_types_supported"`
@@ -452,6 +487,17 @@ type Metadata struct {
 type PasswordChange struct {
 	CurrentPassword string `json:"current_password"`
 	NewPassword     string `json:"new_password"`
+}
+
+// PresentedToken A token that a service asks about (RFC 7662 §2.1, RFC 7009 §2.1).
+type PresentedToken struct {
+	// ClientID Where the client does not authenticate by the header.
+	ClientID     string `json:"client_id,omitempty,omitzero"`
+	ClientSecret string `json:"client_secret,omitempty,omitzero"`
+	Token        string `json:"token"`
+
+	// TokenTypeHint Not needed.
+	TokenTypeHint string `json:"token_type_hint,omitempty,omitzero"`
 }
 
 // Problem An error (RFC 9457).
@@ -586,6 +632,9 @@ type IDPTokenNotValid = Problem
 // InternalError An error (RFC 9457).
 type InternalError = Problem
 
+// InvalidClient An error (RFC 9457).
+type InvalidClient = Problem
+
 // NoActiveAccount An error (RFC 9457).
 type NoActiveAccount = Problem
 
@@ -597,6 +646,9 @@ type OriginNotAllowed = Problem
 
 // PasswordForbidden An error (RFC 9457).
 type PasswordForbidden = Problem
+
+// RevocationBadRequest An error (RFC 9457).
+type RevocationBadRequest = Problem
 
 // SignedOut An error (RFC 9457).
 type SignedOut = Problem
@@ -664,6 +716,9 @@ type DeleteSessionsParamsScope string
 // CodeExchangeJSONRequestBody defines body for CodeExchange for application/json ContentType.
 type CodeExchangeJSONRequestBody = AuthorizationCode
 
+// IntrospectFormdataRequestBody defines body for Introspect for application/x-www-form-urlencoded ContentType.
+type IntrospectFormdataRequestBody = PresentedToken
+
 // LogoffJSONRequestBody defines body for Logoff for application/json ContentType.
 type LogoffJSONRequestBody = CSRF
 
@@ -673,6 +728,9 @@ type ChangePasswordJSONRequestBody = PasswordChange
 // RefreshJSONRequestBody defines body for Refresh for application/json ContentType.
 type RefreshJSONRequestBody = CSRF
 
+// RevokeFormdataRequestBody defines body for Revoke for application/x-www-form-urlencoded ContentType.
+type RevokeFormdataRequestBody = PresentedToken
+
 // SignInJSONRequestBody defines body for SignIn for application/json ContentType.
 type SignInJSONRequestBody = Credentials
 
@@ -681,6 +739,202 @@ type SocialExchangeJSONRequestBody = IDPTokens
 
 // VerifyJSONRequestBody defines body for Verify for application/json ContentType.
 type VerifyJSONRequestBody = TokenToVerify
+
+// Getter for additional properties for Introspection. Returns the specified
+// element and whether it was found
+func (a Introspection) Get(fieldName string) (value interface{}, found bool) {
+	if a.AdditionalProperties != nil {
+		value, found = a.AdditionalProperties[fieldName]
+	}
+	return
+}
+
+// Setter for additional properties for Introspection
+func (a *Introspection) Set(fieldName string, value interface{}) {
+	if a.AdditionalProperties == nil {
+		a.AdditionalProperties = make(map[string]interface{})
+	}
+	a.AdditionalProperties[fieldName] = value
+}
+
+// Override default JSON handling for Introspection to handle AdditionalProperties
+func (a *Introspection) UnmarshalJSON(b []byte) error {
+	object := make(map[string]json.RawMessage)
+	err := json.Unmarshal(b, &object)
+	if err != nil {
+		return err
+	}
+
+	if raw, found := object["active"]; found {
+		err = json.Unmarshal(raw, &a.Active)
+		if err != nil {
+			return fmt.Errorf("error reading 'active': %w", err)
+		}
+		delete(object, "active")
+	}
+
+	if raw, found := object["aud"]; found {
+		err = json.Unmarshal(raw, &a.Aud)
+		if err != nil {
+			return fmt.Errorf("error reading 'aud': %w", err)
+		}
+		delete(object, "aud")
+	}
+
+	if raw, found := object["exp"]; found {
+		err = json.Unmarshal(raw, &a.Exp)
+		if err != nil {
+			return fmt.Errorf("error reading 'exp': %w", err)
+		}
+		delete(object, "exp")
+	}
+
+	if raw, found := object["iat"]; found {
+		err = json.Unmarshal(raw, &a.Iat)
+		if err != nil {
+			return fmt.Errorf("error reading 'iat': %w", err)
+		}
+		delete(object, "iat")
+	}
+
+	if raw, found := object["iss"]; found {
+		err = json.Unmarshal(raw, &a.Iss)
+		if err != nil {
+			return fmt.Errorf("error reading 'iss': %w", err)
+		}
+		delete(object, "iss")
+	}
+
+	if raw, found := object["jti"]; found {
+		err = json.Unmarshal(raw, &a.Jti)
+		if err != nil {
+			return fmt.Errorf("error reading 'jti': %w", err)
+		}
+		delete(object, "jti")
+	}
+
+	if raw, found := object["nbf"]; found {
+		err = json.Unmarshal(raw, &a.Nbf)
+		if err != nil {
+			return fmt.Errorf("error reading 'nbf': %w", err)
+		}
+		delete(object, "nbf")
+	}
+
+	if raw, found := object["sid"]; found {
+		err = json.Unmarshal(raw, &a.Sid)
+		if err != nil {
+			return fmt.Errorf("error reading 'sid': %w", err)
+		}
+		delete(object, "sid")
+	}
+
+	if raw, found := object["sub"]; found {
+		err = json.Unmarshal(raw, &a.Sub)
+		if err != nil {
+			return fmt.Errorf("error reading 'sub': %w", err)
+		}
+		delete(object, "sub")
+	}
+
+	if raw, found := object["token_type"]; found {
+		err = json.Unmarshal(raw, &a.TokenType)
+		if err != nil {
+			return fmt.Errorf("error reading 'token_type': %w", err)
+		}
+		delete(object, "token_type")
+	}
+
+	if raw, found := object["username"]; found {
+		err = json.Unmarshal(raw, &a.Username)
+		if err != nil {
+			return fmt.Errorf("error reading 'username': %w", err)
+		}
+		delete(object, "username")
+	}
+
+	if len(object) != 0 {
+		a.AdditionalProperties = make(map[string]interface{})
+		for fieldName, fieldBuf := range object {
+			var fieldVal interface{}
+			err := json.Unmarshal(fieldBuf, &fieldVal)
+			if err != nil {
+				return fmt.Errorf("error unmarshaling field %s: %w", fieldName, err)
+			}
+			a.AdditionalProperties[fieldName] = fieldVal
+		}
+	}
+	return nil
+}
+
+// Override default JSON handling for Introspection to handle AdditionalProperties
+func (a Introspection) MarshalJSON() ([]byte, error) {
+	var err error
+	object := make(map[string]json.RawMessage)
+
+	object["active"], err = json.Marshal(a.Active)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'active': %w", err)
+	}
+
+	object["aud"], err = json.Marshal(a.Aud)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'aud': %w", err)
+	}
+
+	object["exp"], err = json.Marshal(a.Exp)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'exp': %w", err)
+	}
+
+	object["iat"], err = json.Marshal(a.Iat)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'iat': %w", err)
+	}
+
+	object["iss"], err = json.Marshal(a.Iss)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'iss': %w", err)
+	}
+
+	object["jti"], err = json.Marshal(a.Jti)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'jti': %w", err)
+	}
+
+	object["nbf"], err = json.Marshal(a.Nbf)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'nbf': %w", err)
+	}
+
+	object["sid"], err = json.Marshal(a.Sid)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'sid': %w", err)
+	}
+
+	object["sub"], err = json.Marshal(a.Sub)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'sub': %w", err)
+	}
+
+	object["token_type"], err = json.Marshal(a.TokenType)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'token_type': %w", err)
+	}
+
+	object["username"], err = json.Marshal(a.Username)
+	if err != nil {
+		return nil, fmt.Errorf("error marshaling 'username': %w", err)
+	}
+
+	for fieldName, field := range a.AdditionalProperties {
+		object[fieldName], err = json.Marshal(field)
+		if err != nil {
+			return nil, fmt.Errorf("error marshaling '%s': %w", fieldName, err)
+		}
+	}
+	return json.Marshal(object)
+}
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -820,6 +1074,36 @@ type ClientInterface interface {
 	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
 	CodeExchange(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// IntrospectWithBody Ask whether an access token is good now
+	//
+	// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+	// valid, its session has not ended and its user is active; the answer then has the claims of the
+	// token and the user's present name. A token of any other kind, a refresh token included, is
+	// `{"active": false}`, without a word why.
+	//
+	// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+	// Everything goes into the body; a query is refused, so that no token gets into a log.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+	IntrospectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// IntrospectWithFormdataBody Ask whether an access token is good now
+	//
+	// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+	// valid, its session has not ended and its user is active; the answer then has the claims of the
+	// token and the user's present name. A token of any other kind, a refresh token included, is
+	// `{"active": false}`, without a word why.
+	//
+	// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+	// Everything goes into the body; a query is refused, so that no token gets into a log.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+	IntrospectWithFormdataBody(ctx context.Context, body IntrospectFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// LogoffWithBody End the session
 	//
 	// Ends the session of the refresh token in the cookie and deletes both cookies. Once
@@ -902,6 +1186,32 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 	Refresh(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeWithBody End the session of a token
+	//
+	// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+	// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+	// revoked already is no error. The hint is not needed and not believed.
+	//
+	// The client authenticates as for `introspect`.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+	RevokeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// RevokeWithFormdataBody End the session of a token
+	//
+	// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+	// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+	// revoked already is no error. The hint is not needed and not believed.
+	//
+	// The client authenticates as for `introspect`.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type.
+	//
+	// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+	RevokeWithFormdataBody(ctx context.Context, body RevokeFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// DeleteSessions Sign out elsewhere, or everywhere
 	//
@@ -1149,6 +1459,56 @@ func (c *Client) CodeExchange(ctx context.Context, body CodeExchangeJSONRequestB
 	return c.Client.Do(req)
 }
 
+// IntrospectWithBody Ask whether an access token is good now
+//
+// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+// valid, its session has not ended and its user is active; the answer then has the claims of the
+// token and the user's present name. A token of any other kind, a refresh token included, is
+// `{"active": false}`, without a word why.
+//
+// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+// Everything goes into the body; a query is refused, so that no token gets into a log.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+func (c *Client) IntrospectWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// IntrospectWithFormdataBody Ask whether an access token is good now
+//
+// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+// valid, its session has not ended and its user is active; the answer then has the claims of the
+// token and the user's present name. A token of any other kind, a refresh token included, is
+// `{"active": false}`, without a word why.
+//
+// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+// Everything goes into the body; a query is refused, so that no token gets into a log.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+func (c *Client) IntrospectWithFormdataBody(ctx context.Context, body IntrospectFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewIntrospectRequestWithFormdataBody(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // LogoffWithBody End the session
 //
 // Ends the session of the refresh token in the cookie and deletes both cookies. Once
@@ -1292,6 +1652,52 @@ func (c *Client) RefreshWithBody(ctx context.Context, params *RefreshParams, con
 // Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 func (c *Client) Refresh(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeWithBody End the session of a token
+//
+// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+// revoked already is no error. The hint is not needed and not believed.
+//
+// The client authenticates as for `introspect`.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+func (c *Client) RevokeWithBody(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeRequestWithBody(c.Server, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// RevokeWithFormdataBody End the session of a token
+//
+// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+// revoked already is no error. The hint is not needed and not believed.
+//
+// The client authenticates as for `introspect`.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type.
+//
+// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+func (c *Client) RevokeWithFormdataBody(ctx context.Context, body RevokeFormdataRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewRevokeRequestWithFormdataBody(c.Server, body)
 	if err != nil {
 		return nil, err
 	}
@@ -1761,6 +2167,46 @@ func NewCodeExchangeRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewIntrospectRequestWithFormdataBody calls the generic Introspect builder with application/x-www-form-urlencoded body
+func NewIntrospectRequestWithFormdataBody(server string, body IntrospectFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewIntrospectRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewIntrospectRequestWithBody constructs an http.Request for the Introspect method, with any body, and a specified content type
+func NewIntrospectRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/introspect/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	return req, nil
+}
+
 // NewLogoffRequest calls the generic Logoff builder with application/json body
 func NewLogoffRequest(server string, params *LogoffParams, body LogoffJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -1930,6 +2376,46 @@ func NewRefreshRequestWithBody(server string, params *RefreshParams, contentType
 		req.Header.Set("X-CSRF-Token", headerParam0)
 
 	}
+
+	return req, nil
+}
+
+// NewRevokeRequestWithFormdataBody calls the generic Revoke builder with application/x-www-form-urlencoded body
+func NewRevokeRequestWithFormdataBody(server string, body RevokeFormdataRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	bodyStr, err := runtime.MarshalForm(body, nil)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = strings.NewReader(bodyStr.Encode())
+	return NewRevokeRequestWithBody(server, "application/x-www-form-urlencoded", bodyReader)
+}
+
+// NewRevokeRequestWithBody constructs an http.Request for the Revoke method, with any body, and a specified content type
+func NewRevokeRequestWithBody(server string, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/revoke/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
 
 	return req, nil
 }
@@ -2362,6 +2848,36 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
 	CodeExchangeWithResponse(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*CodeExchangeResponse, error)
 
+	// IntrospectWithBodyWithResponse Ask whether an access token is good now
+	//
+	// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+	// valid, its session has not ended and its user is active; the answer then has the claims of the
+	// token and the user's present name. A token of any other kind, a refresh token included, is
+	// `{"active": false}`, without a word why.
+	//
+	// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+	// Everything goes into the body; a query is refused, so that no token gets into a log.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+	IntrospectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectResponse, error)
+
+	// IntrospectWithFormdataBodyWithResponse Ask whether an access token is good now
+	//
+	// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+	// valid, its session has not ended and its user is active; the answer then has the claims of the
+	// token and the user's present name. A token of any other kind, a refresh token included, is
+	// `{"active": false}`, without a word why.
+	//
+	// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+	// Everything goes into the body; a query is refused, so that no token gets into a log.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+	IntrospectWithFormdataBodyWithResponse(ctx context.Context, body IntrospectFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectResponse, error)
+
 	// LogoffWithBodyWithResponse End the session
 	//
 	// Ends the session of the refresh token in the cookie and deletes both cookies. Once
@@ -2446,6 +2962,32 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 	RefreshWithResponse(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshResponse, error)
+
+	// RevokeWithBodyWithResponse End the session of a token
+	//
+	// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+	// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+	// revoked already is no error. The hint is not needed and not believed.
+	//
+	// The client authenticates as for `introspect`.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+	RevokeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeResponse, error)
+
+	// RevokeWithFormdataBodyWithResponse End the session of a token
+	//
+	// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+	// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+	// revoked already is no error. The hint is not needed and not believed.
+	//
+	// The client authenticates as for `introspect`.
+	//
+	// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+	RevokeWithFormdataBodyWithResponse(ctx context.Context, body RevokeFormdataRequestBody, reqEditors ...RequestEditorFn) (*RevokeResponse, error)
 
 	// DeleteSessionsWithResponse Sign out elsewhere, or everywhere
 	//
@@ -3112,6 +3654,170 @@ func (r CodeExchangeResponse) ContentType() string {
 	return ""
 }
 
+// IntrospectResponse200Headers the declared response headers of an HTTP 200 response for Introspect
+type IntrospectResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// IntrospectResponse400Headers the declared response headers of an HTTP 400 response for Introspect
+type IntrospectResponse400Headers struct {
+	XRequestID *string
+}
+
+// IntrospectResponse401Headers the declared response headers of an HTTP 401 response for Introspect
+type IntrospectResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// IntrospectResponse403Headers the declared response headers of an HTTP 403 response for Introspect
+type IntrospectResponse403Headers struct {
+	XRequestID *string
+}
+
+// IntrospectResponse413Headers the declared response headers of an HTTP 413 response for Introspect
+type IntrospectResponse413Headers struct {
+	XRequestID *string
+}
+
+// IntrospectResponse415Headers the declared response headers of an HTTP 415 response for Introspect
+type IntrospectResponse415Headers struct {
+	XRequestID *string
+}
+
+// IntrospectResponse429Headers the declared response headers of an HTTP 429 response for Introspect
+type IntrospectResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// IntrospectResponse500Headers the declared response headers of an HTTP 500 response for Introspect
+type IntrospectResponse500Headers struct {
+	XRequestID *string
+}
+
+// IntrospectResponse503Headers the declared response headers of an HTTP 503 response for Introspect
+type IntrospectResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type IntrospectResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Introspection
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *InvalidClient
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *OriginNotAllowed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyAttempts
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *IntrospectResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *IntrospectResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *IntrospectResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *IntrospectResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *IntrospectResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *IntrospectResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *IntrospectResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *IntrospectResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *IntrospectResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r IntrospectResponse) GetJSON200() *Introspection {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON401() *InvalidClient {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON403() *OriginNotAllowed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON429() *TooManyAttempts {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r IntrospectResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r IntrospectResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r IntrospectResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r IntrospectResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r IntrospectResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // LogoffResponse200Headers the declared response headers of an HTTP 200 response for Logoff
 type LogoffResponse200Headers struct {
 	CacheControl *string
@@ -3665,6 +4371,170 @@ func (r RefreshResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefreshResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// RevokeResponse200Headers the declared response headers of an HTTP 200 response for Revoke
+type RevokeResponse200Headers struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+// RevokeResponse400Headers the declared response headers of an HTTP 400 response for Revoke
+type RevokeResponse400Headers struct {
+	XRequestID *string
+}
+
+// RevokeResponse401Headers the declared response headers of an HTTP 401 response for Revoke
+type RevokeResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// RevokeResponse403Headers the declared response headers of an HTTP 403 response for Revoke
+type RevokeResponse403Headers struct {
+	XRequestID *string
+}
+
+// RevokeResponse413Headers the declared response headers of an HTTP 413 response for Revoke
+type RevokeResponse413Headers struct {
+	XRequestID *string
+}
+
+// RevokeResponse415Headers the declared response headers of an HTTP 415 response for Revoke
+type RevokeResponse415Headers struct {
+	XRequestID *string
+}
+
+// RevokeResponse429Headers the declared response headers of an HTTP 429 response for Revoke
+type RevokeResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+// RevokeResponse500Headers the declared response headers of an HTTP 500 response for Revoke
+type RevokeResponse500Headers struct {
+	XRequestID *string
+}
+
+// RevokeResponse503Headers the declared response headers of an HTTP 503 response for Revoke
+type RevokeResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type RevokeResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Empty
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *RevocationBadRequest
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *InvalidClient
+	// ApplicationProblemJSON403 the response for an HTTP 403 `application/problem+json` response
+	ApplicationProblemJSON403 *OriginNotAllowed
+	// ApplicationProblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationProblemJSON413 *BodyTooLarge
+	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyAttempts
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *RevokeResponse200Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *RevokeResponse400Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *RevokeResponse401Headers
+	// Headers403 the parsed response headers for an HTTP 403 response
+	Headers403 *RevokeResponse403Headers
+	// Headers413 the parsed response headers for an HTTP 413 response
+	Headers413 *RevokeResponse413Headers
+	// Headers415 the parsed response headers for an HTTP 415 response
+	Headers415 *RevokeResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *RevokeResponse429Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *RevokeResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *RevokeResponse503Headers
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r RevokeResponse) GetJSON200() *Empty {
+	return r.JSON200
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON400() *RevocationBadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON401() *InvalidClient {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON403 returns the response for an HTTP 403 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON403() *OriginNotAllowed {
+	return r.ApplicationProblemJSON403
+}
+
+// GetApplicationProblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON413() *BodyTooLarge {
+	return r.ApplicationProblemJSON413
+}
+
+// GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON429() *TooManyAttempts {
+	return r.ApplicationProblemJSON429
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r RevokeResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r RevokeResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r RevokeResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r RevokeResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r RevokeResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -4779,6 +5649,48 @@ func (c *ClientWithResponses) CodeExchangeWithResponse(ctx context.Context, body
 	return ParseCodeExchangeResponse(rsp)
 }
 
+// IntrospectWithBodyWithResponse Ask whether an access token is good now
+//
+// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+// valid, its session has not ended and its user is active; the answer then has the claims of the
+// token and the user's present name. A token of any other kind, a refresh token included, is
+// `{"active": false}`, without a word why.
+//
+// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+// Everything goes into the body; a query is refused, so that no token gets into a log.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+func (c *ClientWithResponses) IntrospectWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*IntrospectResponse, error) {
+	rsp, err := c.IntrospectWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectResponse(rsp)
+}
+
+// IntrospectWithFormdataBodyWithResponse Ask whether an access token is good now
+//
+// Token introspection (RFC 7662) for registered services. `active` is true while the token is
+// valid, its session has not ended and its user is active; the answer then has the claims of the
+// token and the user's present name. A token of any other kind, a refresh token included, is
+// `{"active": false}`, without a word why.
+//
+// The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+// Everything goes into the body; a query is refused, so that no token gets into a log.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/introspect/ (the `Introspect` operationId).
+func (c *ClientWithResponses) IntrospectWithFormdataBodyWithResponse(ctx context.Context, body IntrospectFormdataRequestBody, reqEditors ...RequestEditorFn) (*IntrospectResponse, error) {
+	rsp, err := c.IntrospectWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseIntrospectResponse(rsp)
+}
+
 // LogoffWithBodyWithResponse End the session
 //
 // Ends the session of the refresh token in the cookie and deletes both cookies. Once
@@ -4904,6 +5816,44 @@ func (c *ClientWithResponses) RefreshWithResponse(ctx context.Context, params *R
 		return nil, err
 	}
 	return ParseRefreshResponse(rsp)
+}
+
+// RevokeWithBodyWithResponse End the session of a token
+//
+// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+// revoked already is no error. The hint is not needed and not believed.
+//
+// The client authenticates as for `introspect`.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+func (c *ClientWithResponses) RevokeWithBodyWithResponse(ctx context.Context, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*RevokeResponse, error) {
+	rsp, err := c.RevokeWithBody(ctx, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeResponse(rsp)
+}
+
+// RevokeWithFormdataBodyWithResponse End the session of a token
+//
+// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+// token that is presented, and with it all of its tokens. A token that is unknown, expired or
+// revoked already is no error. The hint is not needed and not believed.
+//
+// The client authenticates as for `introspect`.
+//
+// Takes a body of the `application/x-www-form-urlencoded` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /auth/revoke/ (the `Revoke` operationId).
+func (c *ClientWithResponses) RevokeWithFormdataBodyWithResponse(ctx context.Context, body RevokeFormdataRequestBody, reqEditors ...RequestEditorFn) (*RevokeResponse, error) {
+	rsp, err := c.RevokeWithFormdataBody(ctx, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseRevokeResponse(rsp)
 }
 
 // DeleteSessionsWithResponse Sign out elsewhere, or everywhere
@@ -5777,6 +6727,209 @@ func ParseCodeExchangeResponse(rsp *http.Response) (*CodeExchangeResponse, error
 	return response, nil
 }
 
+// ParseIntrospectResponse parses an HTTP response from a IntrospectWithResponse call
+func ParseIntrospectResponse(rsp *http.Response) (*IntrospectResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &IntrospectResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Introspection
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest InvalidClient
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OriginNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyAttempts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers IntrospectResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers IntrospectResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers IntrospectResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers IntrospectResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers IntrospectResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers IntrospectResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers IntrospectResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers IntrospectResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers IntrospectResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseLogoffResponse parses an HTTP response from a LogoffWithResponse call
 func ParseLogoffResponse(rsp *http.Response) (*LogoffResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -6457,6 +7610,209 @@ func ParseRefreshResponse(rsp *http.Response) (*RefreshResponse, error) {
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers RefreshResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseRevokeResponse parses an HTTP response from a RevokeWithResponse call
+func ParseRevokeResponse(rsp *http.Response) (*RevokeResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &RevokeResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Empty
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest RevocationBadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest InvalidClient
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 403:
+		var dest OriginNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON403 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest BodyTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyAttempts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers RevokeResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 400:
+		var headers RevokeResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 401:
+		var headers RevokeResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 403:
+		var headers RevokeResponse403Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers403 = &headers
+	case rsp.StatusCode == 413:
+		var headers RevokeResponse413Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers413 = &headers
+	case rsp.StatusCode == 415:
+		var headers RevokeResponse415Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers RevokeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
+	case rsp.StatusCode == 500:
+		var headers RevokeResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers RevokeResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -7662,6 +9018,9 @@ type ServerInterface interface {
 	// CodeExchange Exchange an authorization code for a session
 	// (POST /auth/code-exchange/)
 	CodeExchange(w http.ResponseWriter, r *http.Request)
+	// Introspect Ask whether an access token is good now
+	// (POST /auth/introspect/)
+	Introspect(w http.ResponseWriter, r *http.Request)
 	// Logoff End the session
 	// (POST /auth/logoff/)
 	Logoff(w http.ResponseWriter, r *http.Request, params LogoffParams)
@@ -7674,6 +9033,9 @@ type ServerInterface interface {
 	// Refresh Get a new access token and rotate the refresh token
 	// (POST /auth/refresh/)
 	Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams)
+	// Revoke End the session of a token
+	// (POST /auth/revoke/)
+	Revoke(w http.ResponseWriter, r *http.Request)
 	// DeleteSessions Sign out elsewhere, or everywhere
 	// (DELETE /auth/sessions/)
 	DeleteSessions(w http.ResponseWriter, r *http.Request, params DeleteSessionsParams)
@@ -7895,6 +9257,20 @@ func (siw *ServerInterfaceWrapper) CodeExchange(w http.ResponseWriter, r *http.R
 	handler.ServeHTTP(w, r)
 }
 
+// Introspect operation middleware
+func (siw *ServerInterfaceWrapper) Introspect(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Introspect(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Logoff operation middleware
 func (siw *ServerInterfaceWrapper) Logoff(w http.ResponseWriter, r *http.Request) {
 
@@ -7996,6 +9372,20 @@ func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Reques
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.Refresh(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Revoke operation middleware
+func (siw *ServerInterfaceWrapper) Revoke(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Revoke(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -8294,6 +9684,8 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodDelete+" "+options.BaseURL+"/auth/sessions/{id}/{$}", wrapper.DeleteSession)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/me/{$}", wrapper.GetMe)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password/{$}", wrapper.ChangePassword)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/introspect/{$}", wrapper.Introspect)
+	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/revoke/{$}", wrapper.Revoke)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetAuthorizationServerMetadata)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/openid-configuration", wrapper.GetOpenIDConfiguration)
@@ -8398,6 +9790,16 @@ type InternalErrorApplicationProblemPlusJSONResponse struct {
 	Headers InternalErrorResponseHeaders
 }
 
+type InvalidClientResponseHeaders struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+type InvalidClientApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers InvalidClientResponseHeaders
+}
+
 type MetadataResponseHeaders struct {
 	CacheControl string
 	ETag         string
@@ -8453,6 +9855,15 @@ type PasswordForbiddenApplicationProblemPlusJSONResponse struct {
 	Body Problem
 
 	Headers PasswordForbiddenResponseHeaders
+}
+
+type RevocationBadRequestResponseHeaders struct {
+	XRequestID *string
+}
+type RevocationBadRequestApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers RevocationBadRequestResponseHeaders
 }
 
 type SignedOutResponseHeaders struct {
@@ -9028,6 +10439,197 @@ type CodeExchange503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CodeExchange503ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type IntrospectRequestObject struct {
+	Body *IntrospectFormdataRequestBody
+}
+
+type IntrospectResponseObject interface {
+	VisitIntrospectResponse(w http.ResponseWriter) error
+}
+
+type Introspect200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type Introspect200JSONResponse struct {
+	Body    Introspection
+	Headers Introspect200ResponseHeaders
+}
+
+func (response Introspect200JSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect400ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect401ApplicationProblemPlusJSONResponse struct {
+	InvalidClientApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect401ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect403ApplicationProblemPlusJSONResponse struct {
+	OriginNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect403ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect413ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect415ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect429ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect500ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Introspect503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Introspect503ApplicationProblemPlusJSONResponse) VisitIntrospectResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -9662,6 +11264,197 @@ type Refresh503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response Refresh503ApplicationProblemPlusJSONResponse) VisitRefreshResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type RevokeRequestObject struct {
+	Body *RevokeFormdataRequestBody
+}
+
+type RevokeResponseObject interface {
+	VisitRevokeResponse(w http.ResponseWriter) error
+}
+
+type Revoke200ResponseHeaders struct {
+	CacheControl *string
+	XRequestID   *string
+}
+
+type Revoke200JSONResponse struct {
+	Body    Empty
+	Headers Revoke200ResponseHeaders
+}
+
+func (response Revoke200JSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/json")
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke400ApplicationProblemPlusJSONResponse struct {
+	RevocationBadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke400ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke401ApplicationProblemPlusJSONResponse struct {
+	InvalidClientApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke401ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke403ApplicationProblemPlusJSONResponse struct {
+	OriginNotAllowedApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke403ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(403)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke413ApplicationProblemPlusJSONResponse struct {
+	BodyTooLargeApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke413ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(413)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke415ApplicationProblemPlusJSONResponse struct {
+	UnsupportedMediaTypeApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke415ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(415)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke429ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke500ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Revoke503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Revoke503ApplicationProblemPlusJSONResponse) VisitRevokeResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -10762,6 +12555,9 @@ type StrictServerInterface interface {
 	// CodeExchange Exchange an authorization code for a session
 	// (POST /auth/code-exchange/)
 	CodeExchange(ctx context.Context, request CodeExchangeRequestObject) (CodeExchangeResponseObject, error)
+	// Introspect Ask whether an access token is good now
+	// (POST /auth/introspect/)
+	Introspect(ctx context.Context, request IntrospectRequestObject) (IntrospectResponseObject, error)
 	// Logoff End the session
 	// (POST /auth/logoff/)
 	Logoff(ctx context.Context, request LogoffRequestObject) (LogoffResponseObject, error)
@@ -10774,6 +12570,9 @@ type StrictServerInterface interface {
 	// Refresh Get a new access token and rotate the refresh token
 	// (POST /auth/refresh/)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// Revoke End the session of a token
+	// (POST /auth/revoke/)
+	Revoke(ctx context.Context, request RevokeRequestObject) (RevokeResponseObject, error)
 	// DeleteSessions Sign out elsewhere, or everywhere
 	// (DELETE /auth/sessions/)
 	DeleteSessions(ctx context.Context, request DeleteSessionsRequestObject) (DeleteSessionsResponseObject, error)
@@ -10977,6 +12776,41 @@ func (sh *strictHandler) CodeExchange(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// Introspect operation middleware
+func (sh *strictHandler) Introspect(w http.ResponseWriter, r *http.Request) {
+	var request IntrospectRequestObject
+
+	if err := r.ParseForm(); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode formdata: %w", err))
+		return
+	}
+	var body IntrospectFormdataRequestBody
+	if err := runtime.BindForm(&body, r.Form, nil, nil); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't bind formdata: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Introspect(ctx, request.(IntrospectRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Introspect")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(IntrospectResponseObject); ok {
+		if err := validResponse.VisitIntrospectResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Logoff operation middleware
 func (sh *strictHandler) Logoff(w http.ResponseWriter, r *http.Request, params LogoffParams) {
 	var request LogoffRequestObject
@@ -11097,6 +12931,41 @@ func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params 
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(RefreshResponseObject); ok {
 		if err := validResponse.VisitRefreshResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Revoke operation middleware
+func (sh *strictHandler) Revoke(w http.ResponseWriter, r *http.Request) {
+	var request RevokeRequestObject
+
+	if err := r.ParseForm(); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't decode formdata: %w", err))
+		return
+	}
+	var body RevokeFormdataRequestBody
+	if err := runtime.BindForm(&body, r.Form, nil, nil); err != nil {
+		sh.options.RequestErrorHandlerFunc(w, r, fmt.Errorf("can't bind formdata: %w", err))
+		return
+	}
+	request.Body = &body
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Revoke(ctx, request.(RevokeRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Revoke")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(RevokeResponseObject); ok {
+		if err := validResponse.VisitRevokeResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -11350,170 +13219,191 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Nchs3tuaroHrvVOKEpEnqn6rUXVmWYsqW7EhylHHoYYPdIAmzG+hpoEXRKW/t02zeI4+yT7KFA6D/",
-	"SVEWkzg7uXVrYpFs9AFwcH6/c/CL4/Ew4owwKZzeL86UYJ/E8M9j7E3JMWcy5oH62yfCi2kkKWdOz3EZ",
-	"bwrJY+L2kJwShJmYkxhRgcY8RnJKBfICSphEOOCMtJyGI7wpCbEaSi4i4vQcIWPKJk7DuWtOeFN92BQz",
-	"GjU5vAQHzYhTJkns9MY4EOTTp4Zzco0nVWKOp5hNiEDzKWFAjc+9JFQv9zkR6t0x+XdCY+I7PRknZDkt",
-	"6h1vklFAvXumH8GPGijEd008Id/93//9f9wGogwJ4nHmP/ill+TfCRGy/7z6rgscEqGXNNa/Uu9R0xQk",
-	"viXxVwIFfNJCrxlBcoolfGUWXxDmC7UrMxJJRMeISvXXnARBc8zjkPib2plLIuPF0Rg+LM/gSq8JkhzN",
-	"MZVoRMY8JkAnI3cSyXiBvr48PUYHnU4b/fZrp93qtraerF7DkDIaJqHT6zQs2YqmCYkfRPcVkceczyip",
-	"2eSYjGMipkMPfuAizHzkHl9dng4lnxHmNhDB3lTtBkbuFZHNY/NDrhZaID5nPSSIbCAeI58ERBIfjRYD",
-	"hpk9MLBhAi9EtnWCCEE5U/vEb0ncGrANbdHNzc1RIqeESephWTPha/V29SKCRgs0n1JvmvIZ9chXagdn",
-	"hAmEY4ISQXy9a7t7O2rX7tuwzyX8U8OJcIxDIq1kuro8vVaE1M9Afa0JbSiJEBPD9IynB2fE/YUiltzh",
-	"MAoUVVuXbzr7+M3ecfhD52TqH7z9uPvmbE/sxGH/I/7h9oOcjhV733XPJ/H2i+cfZ+/m44O7q9vL8/13",
-	"R5Mfz5yGQxUBWoA6DYfhUI37U1OR09TkFtgX370ibCKnTq+7s9uoEQn98QVn5BxLb1o/UVdJQ2A2OPE8",
-	"WlTO/xSL4jwHzvb4et5Pbm+m4f5Pi2HoP+PfX747GjjLZtAfNxUdTU3Ikil02t3t6hw+KXYQEWeCwMYd",
-	"eR4R4pKMFe+oDzzOJGFS/RNHUaDYknL2NIr5KCDhtx8Ehz1OyVdP+OoVsL1DxuXwFgfUdxqOTySmgVoZ",
-	"9ZXab8rgO3X2yF0EPKnokfECj9RgwF4NR0gsE+H0tttKkFAJy6SWV9qBFOPY15gpJjHrTbAkU54I0jP0",
-	"9spUfcqv1n/FZOz0nP/xNNO4T/W34ukbPYBesupGY1i3jKCQCkHZpJFRBhJGiZyS8Oght0SU20IwuUVE",
-	"BgwED5zzQ8NDSn7p863GljzxpsRvoUstCRsgApW4xhNMmRZNOZvh5uamWRYxdfM2jzwtS6RPDeenplGF",
-	"Ta0LVz2eKU1YuGfYN588ircM3wyNss3zllKxPEah0l5jSgI/Wyp4Bs5aHHO1Gj//kuNJpbzhAWS0uGJH",
-	"9etU2DlPIyzEnMe+8+n9aj5tF/k0NQoewKnlOW6KU0u0zLU4oiKzyBTL9ZAb4kDbH0Mli13gX7dElYvm",
-	"VGoNZBabMuTq9XVbRc57DNtwf3HN+SscT8ijGEfNZCg5HwYwVF4m5ZZG/UqtD/wIDACml8hoWTjtkTQW",
-	"5FIu6GwVucAOKzlH9v0rWaBE7aY4oH56pDy7HnKLBGxwQ5XGPcU0eKSO8UQ8Ho71OKW9zEyMnDgGI48T",
-	"zfkjEnA2URav2VsQy/fsabu0p8XXrH2484RvYlvd3IDG3Vu6AHreYOpjxuWUxOncB8zlMZ1QrYxwEPA5",
-	"jIfRKOZzAb9ksujojGMeZgNRSVoDdkEo/AmuTc5gNsopp8aExIuKjnoEY53ceeBpnvJ4RH1fG6CfzV8k",
-	"xDTQipnEdEyLbHaivtV7br59IPOQJoyAfT9WxoNloOxVK3mohriNsFJ1XMNR1FdWgFygKOa31Ce5s3Sr",
-	"rBATVyjPS3EV9jyeMDn0qVBLY0c0H6uZ22+Qcgc2xogb56tLEgV48UixRcxgw9iO1igZIv3n5uhOsUA4",
-	"iAn2F2hECEP2WR9WG68rtg7qDOc5FtpH1N7+vQxXIXtTGqkwXR4RRvxsanb+PeRWKHBb6HsiEUaMzBFn",
-	"RDNBLbNuTnl9H2MmV7JAzdZnMYnNuLLa4UhHJIuz6eh7j76mZ6dvP/Y7F7Qv+qGM3h33d/uhuOvTOfVf",
-	"BPP+B06vAv9tn7VbZHH20b/p09e03z6nZwctrxswcEWVKyacXmfvYGd7v7O3100/HCoHdEvZtzbykv9i",
-	"fxdMX7Nxha+6OwfdNtjF4OwYRntGcAyebCJ0VIr6Ts/Z7ppPjH+LA+oRcLjX4zbYoDpeOyo4XxFhh2jE",
-	"5bTgVAkiS6wCccZmLtC4ilcKQUkdvGpm0atVT2Zhrsf5WP3nb8DBPjEe9aMcLT/SLDbM/POSG2++uM8W",
-	"LnlEleNpI1cgArKXrXaRKtRtSiAtJ48KNCEsoYygUSLz1PaQWyFogyaz3dYLLn8EE3Mz+1ofoFm1BALN",
-	"SaycJYgRtR4WsVm5sOv7xjXkb8T2qRnY7YFiMSG8FauSnwA4y+r3cs6Rz9UXA5Y6HBOibJSW5he1I4W3",
-	"qcdSC8ussraWEjnlMf0Im4zUc/Y1A2ZMNROt9nBItGdOZQvdQJTYmxJvhrSLoGNv1QTFlxUs6jOpVEBw",
-	"Esc8fmS8SI80hMhEmdOt3+vxJPBhD3Xkv4V+SLjUSZA0auLrFNaCJygmEY+1Ebr6FOzk40F2VsjSck8U",
-	"qED5Jpj8CI1xEkjL0Wb2SnoV3mWikAGfgJADpw0ngqCE+SQuLcrmxNw5kdjHEj/MuqK+ObaCThhlkyEO",
-	"JupAJUQMRRKpfVKa8Gfn5Kq7s+u8bzhUiASCelMpI9F7+lSdrpYZsuXx0Gk4H+YzMUxiuuJXT1uQqJsx",
-	"PmdP1e9bQF0WVQdLp0QE44woGkQy+kA8WfcTnbx03q+94em6LdFoofn+MbZNTdo1l/Bd9ST85nHS4IIf",
-	"eZLekiPtMz5KHjA+xDDY0HigeZFwwZH+MnVPxzxhfhbpnNBbwpAXE9AFOBDrq8ArOmFNylAas1p5+Ktk",
-	"buL8V+enzzcFZxBsbgjT2GB3D7kVQsp2zZ+rKC64PFVb9EiekEPY6CIvmN2/z8zZzvY4feb+7bVv3JDZ",
-	"GhNthCCRQFoYElCQdbLGyYInsYANNa/eoIF6weU593UgqjYZqhOeXwmdB6UCeUkcEyb/siLpNYSoLrg8",
-	"0gGqR/FfNd6VZ0TzZmEDHMp/hQfS7JaO2j84BmlGMfyRvXkl59bQuhnL5AHRvR6qCxFujp3fGPG3mUjy",
-	"POZsMkzzhyUL1ByEVOTa7YjpZCofuKH5MeCt921mibSN+FHFMY1Ts3KWh0pKgW4RKKAzgrD1VYTWmV9e",
-	"TFgpc+K/TuTvhpPIQY2Ujo6JknM+oAgI81tIUQDYJkj1P8wTzw9MmH//oS9G9X4HpWUIkhxNOOIMDC7t",
-	"hKilUr+qICU0JkKRjQxQYqH4pOrCM26CfKAQFdelTn2W1z1UXyitCXA8ZdKrX+BC9mrAVqIwXLtKCYMB",
-	"3Eb2kY0J5T6ifkDcxoClH8Tkls+Kv4lJIojvoq8xMjHXcvhezoH4EjINNhWNeTxg5JbEixH3F08ayFVG",
-	"XjkRU8KkVPN0aqIGHlc5Qp8Z4vxzbcbNxdL+s4BOBUqwpqWIfiodqjp805fkPFxzfo7Z4khKEkYaYv0I",
-	"VuDDELPFENvRCszAkfqypNdEC90sQdyWJLpBa1oe6eZzenbs3IvvYY8ypRthEEuGnRua4ltiJ5zCzq3f",
-	"yeOcOcuInPN4BuxSoq3MMABkbqZI5tWbnWKeH8cmbxm+xTTQO/EIFgFE/jDJjbYsGonZV1KrfFD4PpZ4",
-	"hAVpoWsL7kMBljqxuZRLdsrmoR3enuAcGau1f4XuTUmU4oR9rgxBxueZMlZ6ziceVepsCX7ErZBnFJtd",
-	"NTP6iFgjqoXcKRZq/OEoEQv18wrzYjlgnHnEROqro9dlA2ZkIbK3jYlUb0vBn1pEEuYDqnDAUgSFCTmX",
-	"deufw+ppKPKc+BRfA188gueTbMBhqEbU6d8c418Rs6+ATcMCleO9ysp9e33a3L8vz7hTZHd4nTYQDcdn",
-	"YdZ7OH4J1ZtG4Sma3PJ03XS+PeTWE7IxVzedkAaA55NMx7B/vzhRzCMSS0pEtqvlCM+RKGauJkryU/Be",
-	"80D69vZ+wwkpS2HpDSdScj5WY/zr58HgrttuDgZ3e+T9t//lVADrDXi7RSbVFLLcpPD6KQ4CwiYE5EeI",
-	"fQMOgXqIvd2tXfTbr9utzpMSgZ1ukb7trSKBR813uPmx3TxoDf9XcwmJ1I/qI2AQWzV5l3ShTCLO42xM",
-	"J0kMC3+IQrxQ8iMgY4l4Ik2ZhLT+kinYyhG+u11HiRC1O2XeWcwo2pSFKfTptvee5Moz5joJFBtHIyU/",
-	"TITUah5Sjzqvon7Care+QiJI2IcQCayriUhxQxkRVNa9e6fTrXl1THwaE0/qHM8DKViDsasFI1npzc/6",
-	"GJX5uUTU+3QQDqkiRbU9oeTt5avq4cT+kuhrVqCTlaDgKNJLh32IG1JJQlFT/ZZSgeMYL9TfSQyh2TGP",
-	"QyxBhFLnvgmrZxpAYN20jq8uT6vTycOmlkicAAurPtXZMtq7kSLllOq1jnNOKG20sOj+UqHqfHP5o8q0",
-	"02hcZdInypVXwi3GniSxCZk10CjAbKY41gsSX0eBsxl6PFYshaY8FgSNQJwtnEa2fbnAZG4q2+2D3VXC",
-	"+l+DwV27/f6bWiGY4beqIppKgkSEPYJwDLk1KjMsKczoECVRRGKw9wKuttZTVpzPixPTyLCiAN9pr0Oz",
-	"+cdgIN6vmkeZhe2kGtmS1THzSRjJRQ3HMqR/A7EtJdZDEo5IDPiB6iAQlavwBrEfF8d+wefGfNWxHAPT",
-	"gV/nhrcFmOWZ6VHr5nJKSeCnGIwiLdaAq5EYadlMdftBo2Rlfg0w+NDZ1esLZJ4yVYsH7c6TQ4SRtlvQ",
-	"aAE2tNqA1r1bZd+fWpl1c9NIwQdJnWuu9DKEmtOMMDjsVsbwGAV8wsfjFupL5NnCZ/VbiMMZWXWIeKAm",
-	"xRkRKRZD2Qc2FqdcGzTh3G/VHa8i/rPCaOjs5jrFY7sFo861y8nHVpdBMYAtBQBvTLTQS0IiSB0yxaU8",
-	"XiDOgkUtMSlitGavmUV6ZxEi8/N8MTYSlHkEdQ722s12p9nuXLfbPfj/d628oKJM7m7XcHMRoLqsujlh",
-	"kgZL6VnzRXXA1/tfWAzdmmdRwgJA/kOCNgfFXpOUOqDt/aRYBoPqjPkUS8WWaIqjiLB1FyGP4lUiKQnV",
-	"mTNw3vdL1MF9HtNbUSOYCoxeeHFhzzMmrN2h2rVq5A96nXh4QXAgp1X5YN3NbOZ8VjvrWxILqt3i1dLK",
-	"jJg9UUeOhYCKeguvLhpha9i5TpQA85lDD2IXOK+Rk2TKGkcjIqhvDaWSfblS7lRKYcHUVK4D+AV+Ckos",
-	"6ezdrf3te6zn1Sf8yGS/QeYp1sKSjmhA5eIwN3MqBQnGNlUEHzzw8FugWf3UU3/ka6wE8JPPmubv5BCh",
-	"C0J84meO5IAVXE69Kq5hyiFQ4ep41BqOlD5wy7TR0s3RiSZmysVign3EeAytMFroGVFmmw7aGJhIdTGr",
-	"nkpBMq1LyP3OdOnApoxQUsV15/bs5mWditYYPzQjprXG3k5nr4HMv/bRb7/u6r/221t76Ldfu09qTmMw",
-	"yUshjW5sOJfmvyf+86ujWsHkxbe1Vhup/XRGlziVJpayj+Q0CUdRTFmKK52Relthpg3jlORjoPfIaTiv",
-	"X76ppZXV0pSIguoRdFL78F3tw4v7JbKiU7+lAcusV2HJ9l6RGityRhbw39SrXqX7FI9U/OwySWrAOgrO",
-	"a6J0Rt/d994r87PHqGh4MNWwSyjMYL1FNrLfpHlDE0GCI7G/3dlWrN9AryPC+s/RMWdM+U/PqfA4WNOd",
-	"VtbZpLgCa4KCa3VYMOExldNQ5NjZBE7y+s2UDAEQBHTbYSqCTbTMQAR0uG79+IqFJ9c2FaFCQE+RAiUN",
-	"q+RHC0lqT14GZ653ydJp4pi00NEo83HcF0qguLWjLgc61zSkYiZzkoI+irrM5kUetlZLYdRLWkK5PeOI",
-	"2cyTIERk/pcrkpH7EArKmkFv3YqVWU5yY02mrTtiFrCmW23VhO01/GqYjy39ngEgRuZ/0LvKgdXyREu0",
-	"1C6eSdbUhWygHMIExbd39mokjc2IrJEOgpTKp0YuclJ83ymPUUR4FBAIH4R4YUII9Y636WRSmwWxAEB9",
-	"hnWvKOjSUWDuVTTnQj815y6XhqsRKGDRpYfKAvLUfETieYT4WfbaDDziPCAYVFHmYIX4TvcQ2zk4aGQd",
-	"xXSLlapbqlN/S4/sssZtkM+ArB9y67OBurUYRgBc5GPk+twTNvcpWqFGtTwoHm6cWE1zI3MBDWs0bIYg",
-	"W+cVnHtcm5QDPsBqcpMYh2gUY+ZNiUAc/AHl9tv4FJUChQQrkQMhVmNWFZvAQAOqcuudumKKKiaqvuKw",
-	"WgBX+GmGlartxFDuKgBBgGppfQV7W2wbUgu8zlcDhEROuV/6QaWTzNIkdx0oqFKQVgcLyeMTzLLkf1Bn",
-	"7V4S7FNGRE1KwSIhSlELRfjqMa0ZW3jI9BOpfaAaHYH6fbOq9t9imkippufzOasZZ1mAJJ1HY7k9fJXZ",
-	"viVBHROsNgjLFbHKBLDE2qbTsNr0WPtYkqakIanNTGu9s1wa6jBfPgRnbd68JVcvEW3wYynlVK4R0FtJ",
-	"v3byqh/XJLNfm3i1gWbXjRZgIYeJWLXYJqtsogegEXRedT169bmsM/Ms7jwtw80n3ms7Q9TGK4d4Uruf",
-	"986+EitQQidjvdLiFDY3nVaBBNiFjMNW8LxY6gmu74vmfMKVlm46cB09EKm85j8qcb2oErVmABGql+/N",
-	"Fn5GnK2si5cGb96KZX6Y2p9DY1eZPJ4ibQrRzhTPQXz0tcZc6w5p7pPMtwJHSHlFSJcQl4I7UsZ0lMg0",
-	"sU91+803uV9ptF9V6YMEUEzK50ynevIdvmaERALhEU9kKvGqKci1+3+CUCbDD5wyUjT1l5/fBwwOuv8R",
-	"7Umt9ZBaDtlQVsA+YKwxjYUc2sz2Z5NUF1E7QnocEFsYsUTxVBawRTXxWgEJ8fSt6qgyE0AwVtnjZkvF",
-	"UEg8Hj9+lCQisY0wff5IIDgDPqnLAVwkQZBbLVDj6jBCANmqc7Qgy1UMS4Igj6KtV2qP3vs8NOLzewWX",
-	"JBWkA70kpnJxBQ2Cc+matBXvCBJ0p3buZzfXTqPq8K6C86P5lItCwQgO6C0ptBnuGlidblSsNtq2+TE0",
-	"T6WMcnmDZd2dr8t5U8gYP/+A2YR/JcyeNjUUGOkNbSBBJBot8uKuhS440uMiD7MBgzwDNSmTXPGYD/Lb",
-	"htGwICjCcmrao6NnNilW6H3g4Tim2occsFzPvZqMvk6mQAdfTXPWwbfYxjpbKBzRl2ShIaSUjXl1jb63",
-	"niosh0BY8z1lDSPlq8lnyhBm6IWU0WsWLNK6qCk23foGTJn2AWlGeKIxYhiJKY9lU+10qdrDZLp0Igfi",
-	"a2JqXGqIJaZdqiHkNmAFlIHtdWchaaDxB2zAvvnmmV3+1jffQA2Y0nkg+AR0MJwjIdUrdTcKFxozuIfI",
-	"Vds2VM+5tcDKAQv5raYvbKET7E2VRz8z+AxsyvytXpQxpgFlEyQCbFvrZskqjdMTlmDuUyIUtWmtLo7J",
-	"KmhvA2GJQi4k2t1GL+kzk4Zl3FgTuq6rNWDnxrjQ4WdTchZQIU27PPiMThiPoTpLUQNBG6BGA8Z0DIuK",
-	"Ij156Labj3ChZxApQJwhV/nnLvqaxw1dTKYZCgvO0IhMKURFKiU+DXgUcMpPGggK0NQnsKjkTraQm0Y1",
-	"ekgJWxf0mRrd9lhfGTY61G3qxzxGbg4j7+o98jn6hnH5DZJ4BicWCB84RgvwRA6cFgLux8jdbndyfWyh",
-	"1rAyH4iNrOwAr1b9dSLxRDPBzZQGpFiCoHv5CDhpEwHVL5gGtuJOh6RTLtevYoSAUBowncgXyN1pb7mo",
-	"pt4BLFH1SlvGYL0gzYdTDB4WlogzjzSQa7wXVxc1Zj6ThQyYFxWKJA5z6nXt2gf9AmPl6rJK9XruURw0",
-	"bbzGvjadYLngwhxWpc+rrKOnUOQDXTEi0ioSqByBMk2RVYP26lnNArxsC20X5NTCbeRyJMxH7hTwIR9d",
-	"2KfCm6CC1XCFVm/AFZX7CqY88OtkdPkeg1JL1wb0rVOC2po1qVa0etC1Av4QXSm7gByiKxySKyrJd1cy",
-	"pp50jcBx34C4LCi91oDp2ChEPVNHRG2uWp3MuWmhI7OW0MXT3KDA1dEaLdCyWxQGrKYTutaPAfUI02Eq",
-	"oxyPIugI0W21HQM8TtvxzOfzFoavWzyePDXPiqev+scnF1cn8EwWFs6UZQ5o03ParY7+GY8IwxF1es5W",
-	"q93aApCnnIIdtaTPT+8XZ0JkveVydvMSXRGZ5fbRb7/uPMkDAWfEXAegeA7AGmY/MatB0VAxYELSILAt",
-	"xmwtFKAPwUSBPhjIykVz8Yl7qE+i+hwYWnExTyZTe90CHrCA86ihITHYvJPp7UfuTIk/Q4F9BNqK5TKD",
-	"JrRFwkiadr6pIOv7Tk8t0tnNyyuneE/Ez/VhiOwnT/MXLOie67m7Crrt9sO6ROlI5s8GNpGiJQAL4bxp",
-	"6r8A6+C0n//z9l34nP9we+xf7f/QHv1ze/bixenum+kPe/JFm3083Z2e3f17K9o6dwymQUMZAJYAaATA",
-	"Hjjj/a3XZ1vPu3ennWeT/dtkdCBfkc7kxfnHH/d2yf51Ig6SNy9uL388eesALsG5G56efLxMDsKt3Rev",
-	"LoYyIbs7B68uop9udqPjxZWks39+eNm/6e/gtvNp/QZRBqWwpBrJMOtfthXLVnt72RMpzzzNd6j51HC2",
-	"Nf+sfiZ3Y8GnhrOzziPFvnV5x8zp/Qxtv8IQx2qrvyfamsiQQFC4iyeKTR1tHGt2dt6rcQpSiCuTt1lI",
-	"oDd1N7+lYknn+UH4pH0OtFFp7HKbKNJ2h+SgrkvIjBa6zqAPymkgvm2iPmDZPTR8zpTvILT71ECCr5H4",
-	"1xY2L5VJtgYsQygYeAg0RgZV1ch0eHaFgQRnRsksfckPigLsEd17P48s2VKuar3AKoCmr2BhUxTL7yHH",
-	"VjNV1t/tr87sthNdtg9PHsD0EWFU+fw5n26lFi7yhbIe1zxELrg76OhNH02wJHNsjL6AjmKsXH7jq4yp",
-	"UcNgFvKxUt6GR0eLpbClJTynf35cmN3fvPZ4XrN1jKXtCDif6evwqFzNg4pDnlo2Ic0kDp6uZLu3l6/K",
-	"hZ5fiWVCz8TOtg+MQMrZiFpMA6P5XPGcMsB8EhHmW39aOVY2FQWREojY+MatKJf9udj3XW3c9ZQbiWXq",
-	"P2nIL/o6xsznYUNfSJeVDei4kkAj7M1MvAdiA8O00lZ70QNW+nioM1rfaUuxWH/bNSNNODGAuXukMVQ9",
-	"Vo7EH1Bqm6+mmzAquY3l/TvRxXTGW6F+tOwKrlpU8XIsHiy4x5UZrtYcSd5A5A57MoAS+WpGIKBCikp5",
-	"Y9q6NIoKnUs9HARq3CXzKNShrrzl72FFsI+24qHCVQMCIIIKcHlTR5vyXOUDw4TO+7ILaZcEOrsmojlX",
-	"9me3hUP8kTOz1bBeoCq6mRD4b93PcEj97/DI88l4Mkja7e5ufuG+g7f8Y+voH93Tf3RPS1vwj+6p3QT7",
-	"aA4x+J2agP5ceDwi32nd9y0ks76NYj6mD+nCUThAS7yAt5evNtn7/hH2/B+kQtRTW/c/lW/+skrtmLPL",
-	"QR6Day3rY2U5ZZOipjM9ozY+jYyBnom4qFM0eGZC7dXW4Fmosnpty0RX64OmyOqkIfmhnxmwSnv2VFml",
-	"gdI3L49PUNp3vCjWd540stg+XDEGcsx0UFOMLHJ3l6ALXsya5NqfY8+mE0yiBoJqR3qOeiBQgHao1OaD",
-	"H+g2ORMiRbW+Ut+fArHE7NoQ9YsBs1ezTnkMwnYsSTzHsS/qlJN6kb0exghKIuQz7i8eJtdMs5Ttccfr",
-	"kjZuttvtdnNb/c+++p929n+dStuAnuM/+zCWZ+Td9vGPb5rhs4Puy+5eMh29PXvbiTrxcH7TmZzenL4+",
-	"+fDTLBWaPYc121e7w5uPR93zD+XeA2tojgcLn6yryKciAkMplU+fY6vay1g+T2ZstztryIzyzQvw4Bpi",
-	"o3oZFTx5sP6Tl7mbdrY77fVpPcmaNG531iC1cMMePLSzjlisaRT0ZUhiu4AQSq0Kx8LdSauFsa7lXiGF",
-	"T0qXnFkhVkm6Zn2rdJIKYuWicANNC71mHrHZHuI3CgPrzIqSpGAQpgBx6GoVAbysl7s3ycZslcNpL1Ea",
-	"MGqLQs2tEiAT57jWI9Vzf7AHmt3+q629zxSIm70yaW1ZBY1IPlWvxn2oobr2C3WziKXd0Qo5kpoLi2xb",
-	"zr/0pUW/l+zOevSuK7RzV1P+BwnPX8pYnJ/ffyoKVBPlWktmhmR1dAQ8W+PCpunxqS5HZ3zesKBKLdsY",
-	"mdtrSudp56J8ekzgBcAnK0GDc+I81tvMlVHmweNOt93dbXY6ze72dXvfdKrIIXSNl5xHbZtHuuVHdL6p",
-	"c7CFO6Nuc89rt5t7y6w+GsE4W612q9PZau2VocRFug56W/YlFiudL77KQ5ydc/6RBgF+uqNToRapZ7CX",
-	"utHO/7RGoNSVHxu5rO2cLBN9mkuKfPfFuKdryJ7iXep/4tEugADLB/tmyhEOUf+/c0faFvLkjrTlmxWG",
-	"0IVOGtV1ejcNJconV8f+0lti1YZ/JVDhTlqBKNOYIzBUZIyZwJ5MfT1G5tlrICkkUUCwkGg/65IlGjrr",
-	"lN3j5fEw5CxYDBh0XYEmPDr3lCGidQix7krTrDcpCQQECbGYEagLo7LWRwRj9E129j7fS6xUcS7t7lUs",
-	"wHQwChNvika6qwJnD2llWSwtXd93+4ONpfzNAvaaVCtASlyF872x/poBr88TQmsZQdXLL/4UW2i7u4av",
-	"XG7g/aUK2mPTjZCRrwTKqeEVQtfYZGuFAIvuJgS0qBQpundCbwHOo+RlwXhS50OkAbIEvuLxgNV6sflM",
-	"lelOcrDXbutWqtut7hOIzvXB7RR4DLFQ7Zrq99iPsEd6xgnXqEUIsSGMYi4t/JGgKCa3lCdphdiApd3n",
-	"Uxc2DUfq2J6lv4WOSqSn3nDgZ5feY100ZxSMvebB9k0zYUBFufpoPuWAYwWZr4F7GO4ygkmXboOHhBZl",
-	"FkzO/QW0gFYfuD811Q+bwCdunbowlP/teH9RccC/fckN+ZLZld0VSQTnn1Qlz2p/02r1p1pABkSSFXG6",
-	"WjNT11wFgTEQwxY6YuYKlWL4bURyBauYLVDIY9IYMIOsPiz1h9FiR1cFTrjUXR31rRlpan1hmpDViQI9",
-	"m7S4857MtwuTEm6u9mNVqfEhcnEQuCgrfSn1V9XDLckQQ1ZyZWo4LRm3w+AgqCv1fnRO2PRE7a5vRsID",
-	"9WbkImccoiwdb50aA2THIVzmOyVhI6do/w7J/U4WaeWuvS/VzIM7uXgiwUwAKAmIFkDzwJ+1Jl9jBYLN",
-	"uizGIoOwSFoKBNV3jRQIBN4sdMSGOtVqVCygQuakyUaCY1oS/eeEx9YHXacrvTq6L/4Oa236GL6iQhpf",
-	"i89ZutCr/a3UjviF+p9KxsQKtXyfVraN6oGkcXagdcS7qHHX5XQGzCqneeDZujCtOhzaplRw5/EqWLuP",
-	"Bf2bdU7JaeG/9e6fpHe318QEn9rLjb9ICXECEFqICD9YTmi47Yq4zOsqxMlUXJgevhC/0BysWxulN0TR",
-	"ECC/JAigSbHtowaRah2TJndUSNHIf5veqUYFsu2wwO6YZ72HbMmE1nAQtNDOaXprHBwiGIf4UL5nBlWe",
-	"2Whhr2g7RCOy4CasGtDQVMSbQj8qBszd7h64xr8plGUCDYoCe41kUaqqde2zx4TH1wiLV3NVawcocld2",
-	"/IXwS+Wb8x919P+OAa8PQrLX80KMsvZu/XvCGsUa6bXCwGkHcJv3qBaS2pt/JtxckHx0c4WONdIZoiDM",
-	"1ElkMFAoZTlK5BR1W+06QNW3Gg6aokDz+E/tIyt6DPBzwFKxeKTdmfmU2+pSfe/ugoAoMz6FwXxGmOpW",
-	"Rjq0sgr9CT816E96m2/vmnXEN+DPASugP9FS8KepedhuH7g6eDSnojZmo/dtE5jQYrd9hyzOYnzzA31N",
-	"z+Lzq77oh6fi3aK/2w/Ors8/vO32WbtFFmcf/Zs+fU37d+fXJ3fqM68bsOJ1Cb2t3XY7387+sWPn267b",
-	"eyDWFqzZxQZ/w0L/hoX+QbDQugYWRrI8AB6qO0OsEM3HU+LNRNowEMskJtk1pgGmoa0aXNV2CbCe2WWh",
-	"YqZTVhY81as8LyReiEKgObvrooFwIHiac7O3FV2Zq39MYaOeme4lYtbF55mY1D2WQkGCW3u9kcwVkiuJ",
-	"fZmP4GvjUvdAqTX+9PseIy1zomw6+t5Touz07cd+54IqcSajd8f93X4o7kqirH1Ozw60HFtbYhW7G36x",
-	"gIg0XwqM8P851OHzpPGXYeVuuP5V82VZKKwucTXNbJYCN49Mgx4sUMDZxOI3o5jDG6BqWqQ3ioHAwmKW",
-	"NeABIbcYcX9xqIw+02otJkLiWNbCN831S4+OUpt+xLpzcU3fl/UOmqFmGfRoyTJs8JLeJXvdL+4DJATy",
-	"YL50Wc0+my43rQUOg9xm19aiH73pP2z57aDZkqaNFkeUYXDAy6HH2vU0b89K943rYlQiiREfkcUfsb66",
-	"lpyKlJQVaws1FiuOkJiVQM+58IxtgJUhWmANcxO33TnmWKBRQgPo82Nq6uxAGJmLI6C7EFVnFfvELxw5",
-	"nkhAUo7H1GvlOpWZhRXTRKrZzlm189iS6uys7/hjD2vWplwfV92zR/87Pci6h/jaJzejrj7a7GG2KT56",
-	"pJX7WetU7Bpfu2BZ4/VNLtpXpoWmbX4s8EIj9KlApkH8H3A+jzErNDf2OcRR5zyeLRWDMJxi9rp0DaQc",
-	"1EHIemvGic7R6dLxpwCvMgPXpWwDOoa4Ms5hymIe2jYN6hAaozuHpkibbi+5xMG0O6XMNAbADAmiXYns",
-	"hhAb2ExDfbWDFa/61N3rJEcyhrugWaUdvRm1YDQsGxqWmcfC+jg0RpLzQL8lN1i2H5/ef/p/AQAA//8=",
+	"7H2Lchs3luivoPruVOIMSZHUy6IqtVeWpViyLduSHGUcetkgGyRhNoGeBloU7fKt+zV3/iOfcr9kCwdA",
+	"P0GKtJjE2fHW1sRqdgMHwMF5Pz55Az6NOCNMCq/zyRsTHJAY/nmMB2NyzJmMeaj+DogYxDSSlDOv4/mM",
+	"14XkMfE7SI4JwkzMSIyoQEMeIzmmAg1CSphEOOSMNLyaJwZjMsVqKDmPiNfxhIwpG3k1764+4nX1sC4m",
+	"NKpzmASH9YhTJknsdYY4FOTz55p3co1HVWCOx5iNiECzMWEATcAHyVRNHnAi1Nwx+WdCYxJ4HRknZDEs",
+	"ao7XST+kg3uWH8FLNTTFd3U8Ij/+///7//waogwJMuAsWHvSS/LPhAh59rQ61wWeEqG3NNZvqXnUMgWJ",
+	"b0n8nUAhHzXQK0aQHGMJP5nNF4QFQp3KhEQS0SGiUv01I2FYH/J4SoJNncwlkfH8aAgPyyu40nuCJEcz",
+	"TCXqkyGPCcDJyJ1EMp6j7y9Pj9FBq9VEv/2r1Wy0G9uPlu/hlDI6TaZep1WzYCuYRiReC+4rIo85n1Di",
+	"OOSYDGMixr0BvOAjzALkH19dnvYknxDm1xDBg7E6DYz8KyLrx+ZFrjZaID5jHSSIrCEeo4CERJIA9edd",
+	"hpm9MHBgAs9FdnSCCEE5U+fEb0nc6LINHdHNzc1RIseESTrA0rHgazW7moig/hzNxnQwTvGMDsh36gQn",
+	"hAmEY4ISQQJ9anv7u+rU7juwLwX8c82LcIynRFrKdHV5eq0Aca9A/awBrSmKEBOD9IynF6fPg7kCltzh",
+	"aRQqqLYvX7ce49f7x9M3rZNxcPD2497r832xG0/PPuI3tx/keKjQ+679chTvPHv6cfJuNjy4u7q9fPn4",
+	"3dHo53Ov5lEFgCagXs1jeKrG/aWuwKlrcAvoi+9eEDaSY6/T3t2rOUjC2fCCM/ISy8HYvVBfUUNANrjx",
+	"PJpX7v8Yi+I6u97O8Hp2ltzejKePf5n3psET/tPlu6Out2gFZ8O6gqOuAVmwhFazvVNdw2eFDiLiTBA4",
+	"uKPBgAhxSYYKd9SDAWeSMKn+iaMoVGhJOduKYt4PyfTvHwSHM07BV18Eago43h7jsneLQxp4NS8gEtNQ",
+	"7Yz6SZ03ZfCbunvkLgKcVPDIeI77ajBAr5onJJaJ8Do7TUVIqIRtUtsr7UAKcew0ZolJzDojLMmYJ4J0",
+	"DLydMlSf87v1HzEZeh3vf21lHHdL/yq2XusB9JZVDxrDvmUATakQlI1qGWRAYRTJKRGPDvJLQPkNBIub",
+	"R6TLgPDAPT80OKTol77famzJk8GYBA10qSlhDUigItd4hCnTpCknM9zc3NTLJMa1bvPJVpkifa55v9QN",
+	"K6xrXrjs84xpwsY9wYF58iDcMnjTM8w2j1uKxfIYTRX3GlISBtlWwTdw1+KYq9349VMOJxXzhg+Q4eIK",
+	"HdXbKbHztiIsxIzHgff5/XI8bRbxNBUK1sDU8ho3haklWGaaHFGRSWQK5TrIn+JQyx89RYt9wF+/BJWP",
+	"ZlRqDmQ2mzLk6/31G0XMewja8GB+zfkLHI/IgxBHraQnOe+FMFSeJuW2Rr2l9gdeAgGA6S0yXBZueySN",
+	"BLkQC1rbRSyww0rOkZ1/KQqUoN0UBriXR8qr6yC/CMAGD1Rx3FNMwwfymIGIh72hHqd0lpmIkSPHIORx",
+	"ojG/T0LORkriNWcLZPmeM22WzrQ4zcqXOw/4Jo7Vzw1o1L2FG6DXDaI+ZlyOSZyuvct8HtMR1cwIhyGf",
+	"wXgY9WM+E/Amk0VFZxjzaTYQlaTRZReEwp+g2uQEZsOccmxMSDyv8KgHINbJ3QA0zVMe92kQaAH0i/GL",
+	"TDENNWMmMR3SIpqdqF/1mZtf10QeUocRcBDESniwCJRNtRSHHMBtBJWq4xqMooGSAuQcRTG/pQHJ3aVb",
+	"JYUYu0J5XQqr8GDAEyZ7ARVqa+yI5rFauf0FKXVgY4i4cby6JFGI5w8kW8QM1ovtaLWSIHL21FzdMRYI",
+	"hzHBwRz1CWHIfhvAbuNVydaBS3CeYaF1RK3t34twFbA3xZEKy+URYSTIlmbX30F+BQK/gX4iEmHEyAxx",
+	"RjQSOJF1c8zrpxgzuRQFHEef2SQ2o8pqhSMdkczPx/2fBvQVPT99+/GsdUHPxNlURu+Oz/bOpuLujM5o",
+	"8CycnX3g9CoM3p6xZoPMzz8GN2f0FT1rvqTnB41BO2SgiipVTHid1v7B7s7j1v5+O33YUwrotpJvreUl",
+	"/8PjPRB9zcEVfmrvHrSbIBeDsmMQ7QnBMWiyidBWKRp4HW+nbZ4Y/RaHdEBA4V4N2+CAXLh2VFC+IsIO",
+	"UZ/LcUGpEkSWUAXsjPWcoXEZrhSMktp4Vc+sV8u+zMxcD9Oxzp6+BgX7xGjUD1K0gkijWC/Tz0tqvPnh",
+	"Plm4pBFVrqe1XAEJyCZbriJVoNsUQVoMHhVoRFhCGUH9ROah7SC/AtAGRWZ7rBdc/gwi5mbO1W2gWbYF",
+	"As1IrJQlsBE11rPYLN3Y1XVjB/gbkX0cA/sdYCzGhLdkV/ILAGVZvS9nHAVc/dBlqcIxIkpGaWh8USdS",
+	"mE19lkpYZpe1tJTIMY/pRzhkpL6z03SZEdWMtXqAp0Rr5lQ20A1YiQdjMpggrSJo21vVQfF1GYvOmFQs",
+	"IDyJYx4/0F6kR+qBZaKM6VbvHfAkDOAMteW/gd4kXGonSGo1CbQLa84TFJOIx1oIXX4LdvP2ILsqZGG5",
+	"xwpUgHwTSH6EhjgJpcVos3pFvQpzGStkyEdA5EBpw4kgKGEBiUubskEypw1Mx2Ac34iRUNvZ84d+wVFM",
+	"RlRIEpMgPX69SnUzAlBTBRnEWhZYg74Zo76hBRPGZ2xVQ5+BcxNHvM4CgYYwReKUOjCit4R1MjufBqrM",
+	"xv5cuvCSSBxgidcTwGlgKLugI0bZqIfDkaK5CRE9kUTqKith6Vfv5Kq9u+e9rymqEXMRkYEEYZYFYAn2",
+	"Ot5Yykh0trYUQW6YKRoDPoUHW9lnW96iQXrqzd6UyDEPStPrHe/pw+n1saADr1Z6GnEhAUIhErBML4LI",
+	"q3kfZhPRS2K6DO4GeJsBW7fU+w3Yv8w1BOJ6CU6FMh6YwW+53vXVt0h9MyFbnvPrDe2NSPofyEC6QNeR",
+	"Ad77la9ainELxMWp+f0hioMjpiEXTbHsS3jnYVfqgh8NJL0lR9og8yC6y3gPw2A9Y94pkV79Y2r7GfKE",
+	"BZkbAQgQGsQEBC0citXp7xUdsTplKDUILyW7VTA3RHlL60uprlVogfZaT1IH+RVAvi5qe8HlqTqiB+KE",
+	"7MFBF3HBnP59PHYnO+P0m/uP1864IZ0wJpqrI5FAzAV4d8Gla7n9nCexgAM1U29Q+7vg8iUPtJXXGWmg",
+	"ieB3QgcZUIEGSRwTJv+yJOkV2H8vuDzS1t8H4V/VmJxHRDOzsNZDKpD+IHUda5fY2gZ+M4rBj2zmpZjr",
+	"gHUzYv8apvMOctnfN4fOrw3524ybZhZzNuqlzvmSemcuQkpy7XHEdDSWax5ofgyY9b7DLIG2ESNFcUxj",
+	"MVi6ykNFpYC3CBTSCUHYGgKE5plfn8PlMhUMNxQzkrBUBuzlbNAlZMlskIrSG2OxIv7adTnA7DuJ+kr1",
+	"VRLsvfSg6XK7lAe5D4cWQP6VB4R0mSMiBPnuxRgkTi2BxojWT2SKYGMeBiROrRZjHJOgy/xnSlvzjS6L",
+	"QCEKEJX6uARXiF86TW0hA1tPnyDCAhJsEnGVFEqCV4n83aLncgGoamkxUQw6gNgywoIGUhBAxCsEgK1n",
+	"v8gPDFtzH3IWfT2/g7RlT42jEUecAX5p05TaKvVWJX5OR8opsJEJn5srAlc17DJuXD/GCCIzU28W7XOo",
+	"flDiHgRpKx1ZvYELMQ1dtjQ2z7e7lDAYwK9lj6ynIPeIBiHxa12WPjCEIv9OTBJBAh99j5HxxJWdunIG",
+	"wJfileFQ0ZDHXUZuSTxXV/lRDflKOym750uRitXoDbVQEzRduUJf6Pj6c5WdzXlY/r3CXwuQYA1LMSa2",
+	"dKlcUa9fk9Z7zflLzOZHUpJppBNvHoAKvDfFbN7DdrQCMnCkfiwJZKKBbhbkYZQouonhtzjSzkd62LFz",
+	"E9+DHmVIN4IgZTDQGN8Su+A0GckaTHic08MYkTMeTwBdSrCVEQbSW+ppfsvyw04zYR6GJm8ZvsU01Cfx",
+	"ABSBPK1ekhttkY8KZMdYJ7VIgQIscR8L0kDXNuQbhVjqcJeFWLJb1mvs8PYG58BYzv0rcG+KohQXHIAg",
+	"x/gsY8aKzwVkQBU7WxBV6FfAM4zN7lpeFMeGVY+xUOP3+omYq9ct8tqLibDsMs4GxPhvq6O7fMQTMhfZ",
+	"bEMi1WxpSoAmkdYA3mVpXJ1xRJZ565+D6qng/pIEFF8DXmxIIZuqESsK2RUx5woRy1igsotHSblvr0/r",
+	"j++LPtktojtMpwVEg/GZf2ANZSwH9aZjs0EW1apODlhQXXKamQmXrKX70CkqWBmAG7PdpAvV6UL5kIRj",
+	"ONdPXhTziMSSEpGddtlkeSSKcQ4jxREomGPyaVfNncc1b0pZmsRU8yJF/2M1xn/92u3etZv1bvdun7z/",
+	"+394lfSmGsxu41gdaY83aTLWGIchYSPtBZ3iwIQSQvbc/t72HvrtXzuN1qMSgK12Eb6d7SKAR/V3uP6x",
+	"WT9o9P5PfQGINIjcJl1wFhgkSDfKhG0MOBvSURLDxh+iKZ4ruhKSoUQ8kSapTlo9yqT35gDf23FBIoTz",
+	"pMycxfgT6xs0aaHt5v6jXDLfTIcMxEYBScGfJkJq9m9wWSQ6mIA5j74CIlDedYAE1NVApFGmGRBUuube",
+	"bbUdU8ckoDEZSO1MXROCFRC7ml6YJWr+qq9RGZ9LQL1PB+Hg+1RQ2xtK3l6+qF5OHCxwJ2TpnFnCIo4i",
+	"vXU4AMMXlWQqHLnSKRQ4jvFc/Z3E4GsY8niKJZBW6t23YPVNDQB0Lev46vK0upx8kO0CihNiYdmquluG",
+	"q9fSuGrFkq1CnSNKG01DvT+xtLrenEO0suzUvFxZ9IlS8RVxi/FAktjYgGuoH2I2URg7CJNAmzGzFQ54",
+	"rFAKjXksCOoDOZt7tez4cpb23FJ2mgd7y4j1f3W7d83m+x+cRDCL9q2SaCoJEhEeEIRjcBZTmWUewIoO",
+	"URJFJAY5MOTqaAdKugt4cWE6jrhIwHebq8Bs/tHtivfL1lFGYbuoWrZlLmQ+mUZy7sBYhvQ7YPNSZH1K",
+	"pn0SQ7RZdRCw1lVwg9jHxbGf8ZkRa7WNxwR1amuoV0nXL69Mj+payyklYZBG7BVhsYKdg2KkSZbV4weO",
+	"kiWF10AQROdXry6Q+crkuB80W48OEUZabkH9OcjW6gAa9x6VnT+VPl1r03Hla1Gda674MvhO0hAHUOQt",
+	"jeExCvmID4cNdCbRwJbJUO+Cfc7QqkNkzN+MiNQGruQDa6NTKg8acR40XNermC1QQTR0fnOdZu/4BaHO",
+	"t9vJh5aXQeqYTRwDLU000HNCIvCFM4WlPJ4jzsK5E5g0v8Bx1szmBWWWI/N6vnQHEpQNCGod7DfrzVa9",
+	"2bpuNjvw/+8aeUJFmdzbcWBzMZ1hUS2MhEkaLoRnxYlcaRL3T1g06ZpvUcJCyBMDHSCXuLMiKK60jPtB",
+	"sQgGuXyzMZYKLdEYRxFhq25CPudDkaRkqu6cSf54v4Ad3KdJvRUOwlRA9MLEhTPPkNB5Qs69quUvuos8",
+	"PCM4lOMqfbBqaLZyPnGu+pbEgmp1eTm1MiNmX7jAsQkDwi3huawUtuIJz3njzKUHsguYV8tRMiWNoz4R",
+	"NLCCUkm+XEp3KoUTQNRUqoPx49kQ9hLP3tt+vHOP9Lz8hh+ZcA6geQq1sKR9GlI5P8z7IaUg4dC6kODB",
+	"mpffxpy6l57qI99jRYAffdEyfyeFCF0QEpAgUyS7rKBy6l3xDVL2AApf26lWUKT0hVvEjRYejnZAMZNc",
+	"HBMcIMZjKJzUQE+IEtu0McfEPVU3s6qpFCjTqoDcr0yXLmyKCCVW7Ly3+Yhho6RRXXjnde5yaYuuw5yB",
+	"M2+MsV7stdFv/2o32o86yNehhr6u+QUGSHPJDN9Jo8YHIaZTUYPHihzXadBl8BBOYc6TGPEZS9/TCv8c",
+	"fIIG9QAOjRRlsqCAyNG5PuchwQxElSRwSSh6YwFgzBBolqC/wWPRMDe+oGUuuZdYrvqmcGu4HyR1Pmf9",
+	"4YojC7pA9c5l9FaGF0nfrXAvQWNf81m/sZ7edW3O/TstQiPGZzVTcMpYmxiZ5ctH6NO+V9I2Z+/C/POb",
+	"566j1+HaaEJMCbL93dZ+DZl/PUa//WtP//W4ub2vEP2Rgw+Fozz/1SH+Ne/S/PckeHp15GTJg/jWueHE",
+	"+XSy6EyNFfExkuNk2o9iylLz7oS4peSJVglTkI8B3iOv5r16/toJK3PClIiC0CXoyPnxnfPj+f2yiIJT",
+	"z1KDbda7sOB4r4hDf5qQOfw3tSctk/oUjlQsTGWQ1IAuCF467NPmut0375V57SHCKXyYypYLIMxyW4po",
+	"ZH9JPenGdgpX4vFOa0ehfg29igg7e4qOOWNkINFTKgYc9MhWI6sAV9yBFTNjnNJbOOIxleOpyKGzMRnm",
+	"JTuTWg2hUcBwDlPhw9iJTdCMNlSvbllclKPj+HTNTJxP60Bh8nCcJeCoEFABrrAfNStk9+eSOO9/lrfj",
+	"Nomkm41j0kBH/czGYGLinKMuzuhxlA9lxqOZBmMVZUm7heudmDNf6JML0tUzg9Y5q4V5QQsKiPodY4ix",
+	"HmlBiMjsL75I+v46O1CWDDXqLMTkdfHWvcFrbecSLFm8fbUVyYiL6NlocF0k1uFC1LHNvbyd+/c0RjMy",
+	"+4PmKjt5ygstweLcvJgIcAVfLzLu5XRrnBX5EhOBcJ8nsqQltIxo1Wwe6L8dHMNk3LmknYw4mVTYLJYh",
+	"F52F+nN4R9sWG/f7REpZfiucinuUVOdcW9HOROze2NCscuqXRAy05rXVw8XKoA0XcDkHIKjauF93dvdd",
+	"52R87ysEJIDz/nMtZ6MvznfKYxQRHoUEDNVKBdDGareJ11RYdPrbbe6E5lZapYBY8QIZXQZzzsng5DBp",
+	"IIgDO8F2kJJvG/yu1iOSwYCQIIufqiqnmSlviu90bePdg4NaVulYh/xXDaA6+GQhc1hUUBo85xB3gnx3",
+	"PIoueYwR5HzwIfIDPhA2+kY0pjquci3PqzGXaphrmbHRoEbN+qKzfV6CucfO8A9jqIhiPorxFPVjzAZj",
+	"IhAHy9MtiVNPCJUCTQlWDAWceUaNKeYiAJcslwR15aFWo3LdlVCqhTkKr2bRus4KceVqZ2Burpb8qhQo",
+	"WJiiUklwKhY+dGa35VMuNY8vvVCphbkwIMsVwFopqeEKYczH0pkNzL/g0kMvCQ4oI8Lh5rZReyVLugJ8",
+	"+ZhWwSx8ZCoiOj+oWuyhApnZVftvMU6kVMsL+Iw5xllktE/XUVusqV5lWmmJpMcEqwPCcon/LIGELa1t",
+	"6RSQlAAEWJK6pFPijJbS8sdiuqldT3m3kNVG89qNm3Zag/xCyKlcwcm0FH4tkFQfOwKsXhkfqsl/c40W",
+	"YiF7iVi22SbSyVi0gXfoWJ/V4NX30qV62OS+tJBQPhjMWdvOadrr4ZHzPO9dfcV+rYhOhnqlzSkcbrqs",
+	"AghwChmGLcF5sdBGs7qVKGetWap9pQO74AGB+pr/rAj7vArUik4tqL90bwTLF/h+VpYh34pFtgl1PofW",
+	"qKtjS2zCHBVpjCEJ0Pc6P0hn9PmPMnsDSPtQPUYXQSqZXaWMaT+RabDZGn4MoAAKSfmM5fL+jPoyISSy",
+	"+ouleNWwmJU7GABRJr0PnDJSVPkW3981Bgcp4QENFqyckcoYVc/JGmMNaSxkz1r9vxgkeq+fBrFE4VTm",
+	"REQOH6KAIK10VnVVmTGq9Rb6idYBU/SExMPhw0dJIhJb2++XjwSEM+Qjl1/6IgnD3G4BG9fZqzJj52hO",
+	"FrMYloRhPuPDzdQefPZ5t9GXdzspUSoIURkkMZXzK2hxkgshSI0bfXBmndq1n99ce7Wqarws9QzNxlwU",
+	"khtxSG9JoVGKNXvoVivqoG2hUgPzWMoos0o8gUpEC8Is0uwUk6MMyaPV8lymU4061XoSh4Qp/SNt37Kj",
+	"jTHbCi50PSZzpbF2mZBq8Fx0HKJMSIID8Mf6qZ3GNMYp2FD8Q+Sn+mTaCioIfDTFE619TnOdbWAXTMWl",
+	"0iYY8WdRk57rckAThHI9/YDZiH8nDGLXde4O0lhdQ4JIayQyG9RAFxzpcdEAsy6DAABqYhlyZQoCYGLW",
+	"vo4FQRGWY9PlCj2x0SqFEnYDHMdUL7rLcqXTHaF2ek+gEYuGOWvEUuxGlG0UjuhzMtc5H5QNeXWPfkoP",
+	"Qm2HQFhffspqhtVVo8IoQ5ihZ1JGr1g4TxOZx9gUXe8ypd+EpB7hkQ7exkiMeSzrCt1L6ZkmBEVHWIDh",
+	"W4yNBQKcDGmzIbCFd1kh/M+WLLex4sbt32U//PDEbn/jhx8gaVsxfqD+AgrRz5BGYV1U0IfyYAox1bH1",
+	"1He+M+Ohy6b81uIoOlEXZ8bjiQmcxKaglBUOZIxpSNkIiRDbDilZFIkOoBcWYB5QIhS0aVUYHBPkl1OP",
+	"/DTnpoawRFMuJNrbQc/pExMfxbgRqXQidqPLXhoJS1tiTY54qMiATuPRoRMjxmNIRMvs/ub26ixwH0k8",
+	"IV1WgOiuPpvN6iXa4ReIgRwTGqPL02Oh+K5ZLdjQYLU6UlybFKkorjefy+XnDY7oCRhuEGfIV1P66Hse",
+	"13R2uUZYLDhDfTKmYKSq5PzW4FNIUHpUQ5CRjrgJJyB3sqEWbYxMHaQ4mg9CgxrdtuJaasU71N3MhjxG",
+	"fi5pztc4EHD0A+PyB9hRpN/rsq5nWC1PZNdrILhdGPk7zVau3QkUH6isB0xVSxuFqV1/lUg80kh2M6Yh",
+	"KeYk6pKvAm7ySEA6LKahTcHXvqj0FumpGCFA9LpMR/AJ5O82t33kSIAEcV9NafMaraqp8XyMQY3FEnGm",
+	"eJJvVERfVznIFFMbK2gmKmRNHuZkmJWTIfUERpXQdRbU9HxAcVi35jM7bbrAcgamIQZKaKqijl5CEQ90",
+	"CqlI00qBWUPdBpGVh+i4Uc1GdttOSz7Qwblfyzln1cUdQ2DoRx/OqTATlLQwWKHZJ2BFpa3dmIeBiweU",
+	"292VOn/UoLy5YgRWdky5ruWzvmUgh+hKCV/kEF3hKbmikvx4JWM6kL4haP5rIMcFptroMm2qBiN0qu2p",
+	"w1W7k2mQDXRk9hLyF02jPa6uVn+OFjXb6zJHwyzNf0M6IEzbAg3zPYqgtlm70fRMxlFahXI2mzUw/Nzg",
+	"8WjLfCu2Xpwdn1xcncA3mZU+Y8a5CNuO12y09Gs8IgxH1Ot4241mYxuyO+QYhNUFlTQ7n7wRkW7J6Pzm",
+	"OboiMgttQr/9a/dRPgNgQkzXOIVzEKVpzhMzR/gsFUospGFoi+hY8RPSDkAEgopuyNJF0x/TP9Q3UT0H",
+	"hFZYzJPR2Hblw10Wch7VdCysjTJk+viRP1Hkzyaomk+g+nQuJMHYD8k0kqbrS0rIzgKvozbp/Ob5lVds",
+	"J/ir29aTvbKV78OnW3PlWtq1m831KsVqc/GvJmosDRaDUDDvdV3/BaFeXvPpP27fTZ/yN7fHwdXjN83+",
+	"P3Ymz56d7r0ev9mXz5rs4+ne+Pzun9vR9kvPhHTpSC6IyoJgLAi98oaPt1+dbz9t3522nowe3yb9A/mC",
+	"tEbPXn78eX+PPL5OxEHy+tnt5c8nbz0Iy/LueqcnHy+Tg+n23rMXFz2ZkL3dgxcX0S83e9Hx/ErSyT8+",
+	"PD+7OdvFTe/z6qVOTZDWgvRkg6x/2aKC282dRV+kOLOVr7X4uebtaPxZ/k2uSNnnmre7yifF8uZ57dfr",
+	"/AoFbKdTHKuj/oloaSILhIRKHnik0NTTwrdGZ++9GqdAhbgSqeuFyJ26Lvq+kCxpHz4Qn7TwkRZajdxv",
+	"/XZa7pAc2HUpMK2BrrPIL6WUkMD22uqyrF0pnzGlmwgbkCz4ChFHWoLnpboJjS7Log9MdBz0zwFWVct4",
+	"eFbYTIKypGiW7gWLohAPiG7Rlg+sA73bTbAK2VJXsLFpEN/vQceWI1VWqfivjuy2pnJ2Do/WQPqIMBrU",
+	"CzrjUi5cxAslPa54iXxQd9DR6zM0wpLMsBH6QtqPcUyJ1VWG1LBhEAv5UDFvg6P9+cKozQU4p18/Lqzu",
+	"G649HNdsAYPScYScT3TXdCqX4yBUN7doQpQuvrUU7d5evihXePhOLCJ6eVOgIkg5GVGTaUC0gCucUwJY",
+	"QCLCAqtPK8XK+vvAEgMWocCoFeV8fx8MgSDcdZQaiWWqP+lcH/R9jFnApzXdtzzLF9R2K4H6eDAx9iSw",
+	"DfTSEhtai+6y0mMTifijlhSLhTfaZqQRJyZe+B5qDOUOKlfiD6ixkU+jHzEqubUV/jPRWfRGW6FBtKhT",
+	"szNebHGcHWz4gCsxXO05kryGyB0eyHCObOOOgtslpEKKSl2DtGJ/FBUK9g9wGKpxF6yjUIBiaTP49apf",
+	"PFiKh9IWOuoCLLSQJ2cKaKQ4V3lgkNB7X1Yh7ZZAQ4NE1GdK/mw38BR/5MwcNewXsIp2RgT+MzXC/4j7",
+	"g4AMR92k2Wzv5TfuR5jlb9tHf2uf/q19WjqCv7VP7SHYT3PhuT+qBejnYsAj8qPmfX8Hj+Hfo5gP6Tpl",
+	"uQoXaIEW8PbyxSZbpD1Anv+DWIj6avv+r/LV4JaxHXN3OdBjUK2l21aWYzZp0kjGZ9TBp5Yx4DPQ+6LK",
+	"aKw7x9FBKjNVVrt7jnSZHuAUWYEUcK7ob7qs0sUrZVapofT18+MTlLanKpL13Ue1zHcw03V5p0SYkqoK",
+	"kUWuxSW64EWvTK5LFh5Yd4VxBIFR7UivUQ8EDNAOlcp88IKumzciUlQLK+g2m2BLzLpLqje6zPjMwKmi",
+	"iO1QkniG40C4mJOayHYRNYSSCPmEB/P16JqpnrYzbA3apInrzWazWd9R//NY/U8z+79WpV5QxwuefBjK",
+	"c/Ju5/jn1/Xpk4P28/Z+Mu6/PX/bilpxb3bTGp3enL46+fDLJCWaHY/Vm1d7vZuPR+2XH8pFh1bgHGsT",
+	"n6yc2OdimItiKp+/RFa1PTu/jGbsNFsr0Ixygz74cAWyUe1ZDF8erP7lZa4h606ruTqsJ1nV5p3WCqAW",
+	"GrHDR7urkEVH5cCvgxLbDQRTapU4FlrsLifG+a5PiymxcdzmEnqy7ItHMF01MEA0sqxtKsCVYX04ucq7",
+	"XWbMvXmLuY0d0UWfIVRAilRC14Nq93lqfjfV73UCB6ZpYl+XZR4HmaUGRzr7RFfZQUcZfcZsbmrETCgL",
+	"aghXvNe69FQNYPc/dU1icNfrIB0gYvwOStQ24e26jneX5Rqt5ZNKwEvtO3pE+VCpvtomyndFV3TZSaZR",
+	"gb5BmY0l4MH8EGEEIjCCTgjQndFYrbDMbFLAS+BDnHVWLDKEDA1WZgdON2+JP6zcEXhJB+BKrkuxasEa",
+	"xS4LuUmrE/PV2GGplgDkmuUfaRUECgp4OKKeKRGQb2sMlQDMgx14IMQ9/dSk4nm75++u3+zc/HLRfrH3",
+	"7snJzS/Pd95sX7x5dfNSaZ0hVicQxUr5E9pR0DrYxq1+u74/aDbr+4vYNeT36/7Hi/sk9+5pkkzZkj0x",
+	"wVcrH2GxGoVDIUhLaFpK9NdVDVZj84UGlavy+Eo3oz+F4+60VxAqyqXP/zRO/akYXffr+8+1T58L7PtI",
+	"TNDMpCaUnaFUQDk0xPiswLk1T82zbl1/bQnbPjERVcWkB0c8VlaDWseXgJtbFHqMN9ArNiA2UEPxjvzA",
+	"OihCKUFgy0lT7aBCdQTh951cZ3zrbuW3agN0m/wuo7aQk+kbDOrMDDuNyXrtaxuPj68uTw1Nf/8AXWaz",
+	"TfFXpmlQPPSz4UYPsDGtPKEu8Liw0nkhvMHRkt622PhLt6X/vehx1m9nVVqsjv9U5879G+k9n8phur++",
+	"LxLTkzRMeQV1Z0qWOzZAxzB6RBrZNtYl5JZWEpql1YbzxFzgOcgVFXv/S+I91FCcKwCTT67z2s32Xr3V",
+	"qrd3rpuPTXXJXAaTkS7zWW3mk3b5k3UkQBrBONuNZqPV2m7sl1OtinAddLbtJDaXLJ8On08B817yjzQM",
+	"8daujmKymQwmN0XLj//byrpS59DeI2mu2j13EenTWFLEu69GfFyB9hwBjl5qLfDPvNqFJInyxb4Zc4Sn",
+	"6Ow/c1fapkTnrrTFmyWC0IWO93C1GzRFIMs3V7vtiBWgjNXARo+b0sOU6XBhEFRkjJnAoG5oMy0js2wa",
+	"iOeQKCRYSPQ4q2wtajpghKXevAGfTjkL510GlVKhcK4OG8kyxrT3T6eZkbq6CAgHQUyEyPqMkFCAfw+L",
+	"CYEMeyqd5l2wI73O7t6XG3gr1U4WVuQuFirxMJomgzHq60qInK3TlqJYgmXTmvrGhKV8e0u95Vl+TQmr",
+	"cL6e9f9ghbRChFYSgqodWL9ppA8ltMemgwAj3wmUY8NLiK6RyVby3hXVTfBFUSnSxJ8RvYVIXEUvC8IT",
+	"dMJMfVsJ/MTjLnNqsXmLqKmreLDfbOr2JzuN9iOwwJ6B2inwENyYWjXV89hHeEA6xn6ujdXgHUMYxVza",
+	"zAWCopjcUp6kGfTWypxXYVNPonbLWfgb6KgEeqoNQ6V0U5cS66IChsHYlo221rm1IjNd5HU25pCCAjRf",
+	"x9xjaKidmp1zqWFV2zC0c1IP/F/q6sU64InvYhcG8m+K91flwvumS25Il/yJyEWUCO4/qVKe5fqmzn27",
+	"17WWVbkzfrVm82ChX62TyaUlw54BOmsFY+mSJTGRdWzU0mRDCIsIQy0h2jKPmUvMfmk6wNZsx0+kKLHp",
+	"72pNeCb2GZLxtAw8pizNq9A1xlJZtk9CSm6hAesSzxjW8Yv5pEI3WVKAfGX+qK/F3bQxIdY4SSEqJcsG",
+	"m6Op6eXwVxFWnT3av/lR/np+lJLpT5coqFLlquvEKltbmiCHRJIl7hOn9q9LhWjCqdO5j5gJWCh6Rfok",
+	"V2fJXpdal5lc1cNSwWFNcHUxmxGXukGObkycBivPDRV2kUK9mrQm0T2xxD4sSvi5bP1lFbIOkY/D0EdZ",
+	"sYJSqyo93IKYW4jzXBpsm1Y6s8PgMHRVKHtwlK1pL9VenTDCB27COM/p7ChXSNTYmkxqMJ5yiHUn01pO",
+	"//nmKfmdDAUuivtVat9KeIfAfKW9zXRfVB7r/Aj406mJ15bkBFlLkpEKwVqdFm+AojG1NLUCjIzQXBDK",
+	"K1WdFSEVMkdNNuKz0JTo38drsXoaa7rTy52u4pu3YdPX8AUV0pjA+IylG73cDJbKEZ9o8LkkTCxhy/dx",
+	"ZdvzE0AaZhdaOyKLHHdVTIfILizH+VSeVRNfXJk9m2LBrYezYG3VK/DfrOBnjgt/47t/Et/dWTHL8hTq",
+	"/n6tFOIEkhLBUbc2ndAJjEvsQK+qSSMmh53lAp1NmDRU5E2b8NMpJFGSMBRpVBlEPqeuQnJHhRS1/K/I",
+	"QAllTUy9Z91WKyuZa5PQNYcDQ422GSJbUBkuEYxDAiiIYgbFDP5kRM54PDlEfTLnRlcL6dTUMDOx2xBH",
+	"vdM+8I1+Uyh0AzAoCMBQVBFO1L6esYd4LVfwVlZDCFa2G+e6H/+FMkIu+BFE3R4ZRP5m5PiD0jquTF4d",
+	"2GXT2wul7apeOYe1uVR1aiXvXNpM0bqjq6V5bBP1EZfafXd0c4WOde6oaWynM8+zxDooDnCUyDFqN5qu",
+	"FJW/6wS7NK8un1GndWQFj0ml67KULB5pdWY25tauDHZpNCdAyoxOYbLoIkx1BV5tWlmWTwevmnw6epvv",
+	"lJM1FzXpdF1WyKdDC9PpTBb5TvPA18ajGRVOm40+t01k2RUbl3pkfh7jmzf0FT2PX16dibPpqXg3P9s7",
+	"C8+vX3542y4Zr+9eXp+AQdvkU+R7kW7vNZv5zqAPHduVJ7B6dH/aI/Zbot23RLs/KNHOVRLQUJY1Eu50",
+	"rb0lpPl4TAYTkda5xzKJSUqcs9w2vLxaMITgZz2MxERHEtiY1k7leyHxXBQMzVnb4BrCoeBpKIRt/H5l",
+	"LOumVIxema7OaPYl4BmZ1FVxp4KEt7ZTvMyV5lIU+zLvWNXCpUlVc1FNPd9DqOUf6OMrFuX/yl181CDC",
+	"//AItC+jxl+HlLvhikIaL8tEYXnRIFMedGE8/ZEpeYoFCjkb2bD6KOYwA9ShErYwqQCCBd3drGtZZ+Pq",
+	"5NVEEFMcOyZC4lg6o+pNJ/sHW6lNGx3dcMdRSXO1i2agWRQRumAbilfui2/NkrM+K54DOATyMdbptppz",
+	"NnVDG3M8DXOH7azudfT6bL3tt4NmW5r2B+hThkEBL5senftpZs+KoRnVxbBEEiPeJ/M/Yn91dS4qUlCW",
+	"7C3EzSy5QmJSykXJmWdsSeEs0BD2MLdwW+9whgXqJzSEyqmmSkmaf4hM30uo10rVXcUBCQpXjicSAtyH",
+	"Qzpo5Go/m40V40Sq1c5YtZbzgnpXWbush17WrLuWvq66Cqr+d3qRdeurlW9uBp3b2jzAbFN49EAp94v2",
+	"qdjszLlhWb+wTW7ad6bpge3ZI/BcJ05RgUxfsz/gfh6bxu+2C0DAwY464/FkIRmE4RSyu9w14HJQFyHr",
+	"hhAn2keni3FtQdSrGdjlsg3pkOjolSzUN+ZTW/hOXUIjdOeiKdJeUQu6FJoGFZSZUmuYIUG0KpG1wLSG",
+	"zdTU5xys0DZB6HrgkiMZJ0KWhYbcqAWhYcHQjgBHbfGK+R24acTE9kvSoYn5HTCRPYughhPksbDqE42R",
+	"5DzUC8gNlB315/ef/zsAAP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -8,17 +8,29 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode/utf8"
+
+	"github.com/gatehouse-auth/gatehouse/api"
 )
 
 // maxDepth bounds how deep a JSON body may nest; no operation needs more than
 // a few levels.
 const maxDepth = 32
 
+// The media types of bodies.
+const (
+	mediaJSON = "application/json"
+	mediaForm = "application/x-www-form-urlencoded"
+)
+
 // readBody reads the request's body up to the limit and checks what no schema
 // can say. It returns nil where there is no body. The error is a *requestError.
-func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error) {
+func (s *server) readBody(w http.ResponseWriter, r *http.Request, mediaType string) ([]byte, error) {
+	if mediaType == mediaForm && r.URL.RawQuery != "" { // which net/http would merge with the form, and others log
+		return nil, &requestError{problem: problemInvalidRequest, fields: []api.FieldError{{Detail: "Nothing may stand in the query."}}}
+	}
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
@@ -29,20 +41,26 @@ func (s *server) readBody(w http.ResponseWriter, r *http.Request) ([]byte, error
 	if len(body) == 0 {
 		return nil, nil
 	}
-	if !isJSON(r.Header.Get("Content-Type")) {
-		return nil, &requestError{problem: problemMediaType}
+	if !isUTF8(r.Header.Get("Content-Type"), mediaType) {
+		p := problemMediaType
+		p.detail = "Send the body as " + mediaType + " in UTF-8."
+		return nil, &requestError{problem: p}
 	}
-	if err := checkJSON(body); err != nil {
+	check := checkJSON
+	if mediaType == mediaForm {
+		check = checkForm
+	}
+	if err := check(body); err != nil {
 		return nil, &requestError{problem: problemMalformedBody, cause: err}
 	}
 	return body, nil
 }
 
-// isJSON reports whether a content type is application/json in UTF-8. A form is
-// refused on purpose: any site can make a browser send one (login CSRF).
-func isJSON(contentType string) bool {
+// isUTF8 reports whether a content type is the wanted one, in UTF-8. Where JSON is
+// wanted, a form is refused on purpose: any site can make a browser send one (login CSRF).
+func isUTF8(contentType, wanted string) bool {
 	mediaType, params, err := mime.ParseMediaType(contentType)
-	if err != nil || mediaType != "application/json" {
+	if err != nil || mediaType != wanted {
 		return false
 	}
 	charset, given := params["charset"]
@@ -57,7 +75,26 @@ var (
 	errSurrogate = errors.New("the body has half a surrogate pair")
 	errNotObject = errors.New("the body is not an object")
 	errSyntax    = errors.New("the body is not JSON")
+	errForm      = errors.New("the body is not a form")
 )
+
+// checkForm holds a form to what net/url would let pass: it must be UTF-8 and
+// name no parameter twice (RFC 6749 §3.1).
+func checkForm(body []byte) error {
+	form, err := url.ParseQuery(string(body))
+	if err != nil {
+		return errForm // its text quotes the body
+	}
+	for name, values := range form {
+		if len(values) > 1 {
+			return errDuplicate
+		}
+		if !utf8.ValidString(name) || !utf8.ValidString(values[0]) {
+			return errNotUTF8
+		}
+	}
+	return nil
+}
 
 // checkJSON holds a body to what encoding/json would let pass: it must be UTF-8,
 // one object, not too deep, and name no member twice. Two names that differ in

@@ -114,6 +114,7 @@ func contractCases() []contractCase {
 	cases = append(cases, accountCases()...)
 	cases = append(cases, codeCases()...)
 	cases = append(cases, documentCases()...)
+	cases = append(cases, serviceCases()...)
 	for _, reason := range []session.Reason{
 		session.ReasonUnknown, session.ReasonRevoked, session.ReasonUserDisabled, session.ReasonExpired, session.ReasonIdle,
 		session.ReasonSuperseded, session.ReasonAhead,

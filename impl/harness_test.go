@@ -3,6 +3,7 @@ package impl_test
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -37,11 +38,15 @@ type fakes struct {
 	keys                      string // the JWK Set; empty: one key
 	authenticate, list, end   error
 	endAll, changePassword    error
+	client, introspect        error
+	inactive                  bool
+	revoke                    error
 	panics                    any
 	user                      repo.User // of the grants; the zero one is alice
 
-	clients []session.Client // who asked, in order
-	logged  bytes.Buffer
+	clients     []session.Client // who asked, in order
+	credentials [][2]string      // of services
+	logged      bytes.Buffer
 }
 
 func (f *fakes) SignIn(_ context.Context, _, _ string, c session.Client) (session.Grant, error) {
@@ -100,6 +105,21 @@ func (f *fakes) EndAll(_ context.Context, _ repo.SessionUser, keepCurrent bool, 
 func (f *fakes) ChangePassword(context.Context, repo.SessionUser, string, string, session.Client) error {
 	return f.changePassword
 }
+
+func (f *fakes) AuthenticateClient(_ context.Context, id, secret string, _ session.Client) (repo.Client, error) {
+	f.credentials = append(f.credentials, [2]string{id, secret})
+	return repo.Client{ID: id, Name: "billing"}, f.client
+}
+
+func (f *fakes) Introspect(context.Context, string) (session.Introspection, error) {
+	claims := map[string]any{"iss": "https://auth.test", "sub": "42", "exp": json.Number("1795481772"), "token_type": "access", "plan": "pro", "active": false}
+	if f.inactive {
+		return session.Introspection{}, f.introspect
+	}
+	return session.Introspection{Active: true, Access: tokens.Access{Claims: claims}, User: f.grant().User}, f.introspect
+}
+
+func (f *fakes) Revoke(context.Context, string, repo.Client, session.Client) error { return f.revoke }
 
 func aSession() repo.Session {
 	return repo.Session{

@@ -29,6 +29,7 @@ type problem struct {
 	title      string
 	detail     string
 	retryAfter time.Duration // above zero: retryable, and after how long
+	challenge  string        // WWW-Authenticate of a 401; "" is Bearer's
 }
 
 // The problems that this package finds by itself.
@@ -44,7 +45,7 @@ var (
 	problemBodyTooLarge = problem{code: api.ProblemCodeBodyTooLarge, status: http.StatusRequestEntityTooLarge,
 		title: "The body is too large", detail: "The request body is larger than this service accepts."}
 	problemMediaType = problem{code: api.ProblemCodeUnsupportedMediaType, status: http.StatusUnsupportedMediaType,
-		title: "The media type is not supported", detail: "Send the body as application/json in UTF-8."}
+		title: "The media type is not supported"}
 	problemCSRF = problem{code: api.ProblemCodeCsrfFailed, status: http.StatusForbidden,
 		title: "The CSRF token is not valid", detail: "The CSRF token is missing or does not belong to this session."}
 	problemOrigin = problem{code: api.ProblemCodeOriginNotAllowed, status: http.StatusForbidden,
@@ -78,6 +79,10 @@ var registry = []struct {
 		title: "The token was used before", detail: "This ID token has already been exchanged for a session."}},
 	{session.ErrAccountDisabled, problem{code: api.ProblemCodeAccountDisabled, status: http.StatusForbidden,
 		title: "The account is disabled", detail: "This account is disabled."}},
+	{session.ErrInvalidClient, problem{code: api.ProblemCodeInvalidClient, status: http.StatusUnauthorized,
+		title: "The client is not known", detail: "No registered service has this id and secret.", challenge: `Basic realm="gatehouse", charset="UTF-8"`}},
+	{session.ErrNotRevocable, problem{code: api.ProblemCodeUnsupportedTokenType, status: http.StatusBadRequest,
+		title: "The token can't be revoked", detail: "The token has no session here, and can't be revoked."}},
 	{tokens.ErrInvalidToken, problemTokenNotValid},
 	{tokens.ErrNotReady, problemNoStore},
 	{cognito.ErrExpired, problem{code: api.ProblemCodeIdpTokenExpired, status: http.StatusGone,
@@ -122,6 +127,18 @@ var signedOut = map[session.Reason]problem{
 
 func endedProblem(name, detail string) problem {
 	return problem{name: name, code: api.ProblemCodeTokenNotValid, status: http.StatusUnauthorized, title: "The session has ended", detail: detail}
+}
+
+// challengeFor is what a 401 asks for. That a token was wrong, RFC 6750 §3.1 has
+// said to those who presented one.
+func (p problem) challengeFor(r *http.Request) string {
+	switch {
+	case p.challenge != "":
+		return p.challenge
+	case p.code == api.ProblemCodeTokenNotValid && r.Header.Get("Authorization") != "":
+		return `Bearer realm="api", error="invalid_token"`
+	}
+	return `Bearer realm="api"`
 }
 
 // requestError is an error that this package found in the request itself.
@@ -189,7 +206,7 @@ func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 		s.deleteCookies(h)
 	}
 	if p.status == http.StatusUnauthorized {
-		h.Set("WWW-Authenticate", `Bearer realm="api"`)
+		h.Set("WWW-Authenticate", p.challengeFor(r))
 	}
 	if p.retryAfter > 0 {
 		h.Set("Retry-After", strconv.Itoa(int(max(1, p.retryAfter.Round(time.Second)/time.Second))))

@@ -38,8 +38,11 @@ func (s *server) GetOpenIDConfiguration(
 // out, and demands one of response types: "none" is the registered one that
 // hands out nothing.
 func (s *server) metadata(ifNoneMatch string) (document, error) {
+	methods := []string{"client_secret_basic", "client_secret_post"}
 	m := api.Metadata{
 		Issuer: s.Issuer, ResponseTypesSupported: []string{"none"}, SubjectTypesSupported: []string{"public"},
+		IntrospectionEndpoint: s.publicURL("/introspect/"), IntrospectionEndpointAuthMethodsSupported: methods,
+		RevocationEndpoint: s.publicURL("/revoke/"), RevocationEndpointAuthMethodsSupported: methods,
 	}
 	keys, _ := s.Tokens.JWKS()
 	var set api.JWKSet

@@ -100,16 +100,16 @@ func (rt *router) allowed(r *http.Request) []string {
 // check puts before an operation what its contract and the browser's origin
 // demand of a request.
 func (s *server) check(op operation, handler http.HandlerFunc) http.HandlerFunc {
-	takes, _ := op.takesBody()
+	mediaType, _ := op.body()
 	return func(w http.ResponseWriter, r *http.Request) {
 		if err := s.origin.Check(r); err != nil {
 			s.writeProblem(w, r, &requestError{problem: problemOrigin, cause: err})
 			return
 		}
 		var body []byte
-		if takes {
+		if mediaType != "" {
 			var err error
-			if body, err = s.readBody(w, r); err != nil {
+			if body, err = s.readBody(w, r, mediaType); err != nil {
 				s.writeProblem(w, r, err)
 				return
 			}

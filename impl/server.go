@@ -31,6 +31,10 @@ type Sessions interface {
 	End(ctx context.Context, su repo.SessionUser, id string, c session.Client) error
 	EndAll(ctx context.Context, su repo.SessionUser, keepCurrent bool, c session.Client) (int, error)
 	ChangePassword(ctx context.Context, su repo.SessionUser, current, fresh string, c session.Client) error
+
+	AuthenticateClient(ctx context.Context, id, secret string, c session.Client) (repo.Client, error)
+	Introspect(ctx context.Context, token string) (session.Introspection, error)
+	Revoke(ctx context.Context, token string, by repo.Client, c session.Client) error
 }
 
 // AccessTokens is what the handlers ask of package tokens.

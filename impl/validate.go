@@ -40,26 +40,30 @@ func newOperation(doc *openapi3.T, pattern string) (operation, error) {
 	}, nil
 }
 
-// takesBody reports whether the operation has a body, and whether it must have
-// one.
-func (o operation) takesBody() (takes, required bool) {
+// body is the media type of the operation's body, "" where it has none, and
+// whether it must have one.
+func (o operation) body() (mediaType string, required bool) {
 	if o.route.Operation.RequestBody == nil {
-		return false, false
+		return "", false
 	}
-	return true, o.route.Operation.RequestBody.Value.Required
+	body := o.route.Operation.RequestBody.Value
+	if body.Content[mediaForm] != nil {
+		return mediaForm, body.Required
+	}
+	return mediaJSON, body.Required
 }
 
 // validate checks a request against the contract; body is what was read of it.
-// A required body that is missing is taken for an empty object, so that the
+// A required body that is missing is taken for an empty one, so that the
 // client is told which fields it wants. The error is a *requestError.
 func (o operation) validate(r *http.Request, body []byte) error {
-	takes, required := o.takesBody()
-	if takes && required && body == nil {
-		body = []byte("{}")
+	mediaType, required := o.body()
+	if required && body == nil {
+		body = map[string][]byte{mediaJSON: []byte("{}"), mediaForm: []byte("&")}[mediaType]
 	}
 	r.Body = http.NoBody
 	if body != nil {
-		r.Header.Set("Content-Type", "application/json")
+		r.Header.Set("Content-Type", mediaType)
 		r.Body = io.NopCloser(bytes.NewReader(body))
 	}
 	r.ContentLength = int64(len(body))

@@ -27,6 +27,8 @@ var (
 	ErrWrongPassword = errors.New("session: wrong password")
 	// ErrInvalidClient: no client has this id and secret.
 	ErrInvalidClient = errors.New("session: no client with these credentials")
+	// ErrNotRevocable: the token is valid, but has no session here that could be ended.
+	ErrNotRevocable = errors.New("session: the token has no session")
 )
 
 // SignedOutError says that the session is over. Only this error allows the

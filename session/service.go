@@ -35,6 +35,7 @@ type Tokens interface {
 	IssueAccess(subject tokens.AccessSubject, now, notAfter time.Time) (token string, expires time.Time, err error)
 	IssueRefresh(r tokens.Refresh) (string, error)
 	ParseRefresh(token string) (tokens.Refresh, error)
+	VerifyAccess(token string, now time.Time) (tokens.Access, error)
 }
 
 // Passwords is what the use cases ask of the password hasher.

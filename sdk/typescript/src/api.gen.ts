@@ -258,6 +258,56 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/introspect/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Ask whether an access token is good now
+         * @description Token introspection (RFC 7662) for registered services. `active` is true while the token is
+         *     valid, its session has not ended and its user is active; the answer then has the claims of the
+         *     token and the user's present name. A token of any other kind, a refresh token included, is
+         *     `{"active": false}`, without a word why.
+         *
+         *     The client authenticates by `client_secret_basic` or `client_secret_post` (RFC 6749 §2.3.1).
+         *     Everything goes into the body; a query is refused, so that no token gets into a log.
+         */
+        post: operations["introspect"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/auth/revoke/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * End the session of a token
+         * @description Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
+         *     token that is presented, and with it all of its tokens. A token that is unknown, expired or
+         *     revoked already is no error. The hint is not needed and not believed.
+         *
+         *     The client authenticates as for `introspect`.
+         */
+        post: operations["revoke"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.well-known/jwks.json": {
         parameters: {
             query?: never;
@@ -451,6 +501,42 @@ export interface components {
             /** @description The access token. White space around it does not count. */
             token: string;
         };
+        /** @description A token that a service asks about (RFC 7662 §2.1, RFC 7009 §2.1). */
+        PresentedToken: {
+            token: string;
+            /** @description Not needed. */
+            token_type_hint?: string;
+            /** @description Where the client does not authenticate by the header. */
+            client_id?: string;
+            /** Format: password */
+            client_secret?: string;
+        };
+        /**
+         * @description What a token is (RFC 7662 §2.2): `active` alone, or with it the registered claims, the user-id
+         *     claim and your own claims, as they are in the token.
+         */
+        Introspection: {
+            active: boolean;
+            /** @description The user's name now, which may be newer than the token. */
+            username?: string;
+            /** @description `Bearer`. */
+            token_type?: string;
+            iss?: string;
+            sub?: string;
+            /** @description A string, or an array of strings. */
+            aud?: unknown;
+            /** Format: int64 */
+            exp?: number;
+            /** Format: int64 */
+            iat?: number;
+            /** Format: int64 */
+            nbf?: number;
+            jti?: string;
+            /** @description The session. */
+            sid?: string;
+        } & {
+            [key: string]: unknown;
+        };
         Grant: {
             /** @description A JWT for the `Authorization` header of requests to other services. Keep it in memory only. */
             access_token: string;
@@ -574,6 +660,10 @@ export interface components {
             issuer: string;
             /** @description Where the keys are. Absent with `HS256`. */
             jwks_uri?: string;
+            introspection_endpoint: string;
+            introspection_endpoint_auth_methods_supported: string[];
+            revocation_endpoint: string;
+            revocation_endpoint_auth_methods_supported: string[];
             /** @description `none`: there is no authorization endpoint. */
             response_types_supported: string[];
             /** @description `public`: every service sees the same `sub`. */
@@ -615,7 +705,7 @@ export interface components {
          * @description What a program branches on. Never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_code_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable";
+        ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_code_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "invalid_client" | "unsupported_token_type" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable";
         FieldError: {
             /** @description Where in the body, as a JSON pointer (RFC 6901); a header by its name. */
             pointer: string;
@@ -673,6 +763,16 @@ export interface components {
                  * @example {
                  *       "issuer": "https://auth.example.com",
                  *       "jwks_uri": "https://auth.example.com/.well-known/jwks.json",
+                 *       "introspection_endpoint": "https://auth.example.com/auth/introspect/",
+                 *       "introspection_endpoint_auth_methods_supported": [
+                 *         "client_secret_basic",
+                 *         "client_secret_post"
+                 *       ],
+                 *       "revocation_endpoint": "https://auth.example.com/auth/revoke/",
+                 *       "revocation_endpoint_auth_methods_supported": [
+                 *         "client_secret_basic",
+                 *         "client_secret_post"
+                 *       ],
                  *       "response_types_supported": [
                  *         "none"
                  *       ],
@@ -773,6 +873,51 @@ export interface components {
                  *       "status": 401,
                  *       "detail": "Token is invalid or expired",
                  *       "code": "token_not_valid",
+                 *       "retryable": false
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /** @description No registered service has this id and secret, or none was given: `invalid_client`. */
+        InvalidClient: {
+            headers: {
+                "WWW-Authenticate": components["headers"]["WWWAuthenticate"];
+                "X-Request-ID": components["headers"]["RequestID"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:gatehouse:problem:invalid_client",
+                 *       "title": "The client is not known",
+                 *       "status": 401,
+                 *       "detail": "No registered service has this id and secret.",
+                 *       "code": "invalid_client",
+                 *       "retryable": false
+                 *     }
+                 */
+                "application/problem+json": components["schemas"]["Problem"];
+            };
+        };
+        /**
+         * @description The request is not what this document says: `malformed_body`, or `invalid_request` with the
+         *     fields in `errors`. `unsupported_token_type`: the token is valid, but another holder of the shared
+         *     `HS256` secret issued it, and so it has no session that could be ended.
+         */
+        RevocationBadRequest: {
+            headers: {
+                "X-Request-ID": components["headers"]["RequestID"];
+                [name: string]: unknown;
+            };
+            content: {
+                /**
+                 * @example {
+                 *       "type": "urn:gatehouse:problem:unsupported_token_type",
+                 *       "title": "The token can't be revoked",
+                 *       "status": 400,
+                 *       "detail": "The token has no session here, and can't be revoked.",
+                 *       "code": "unsupported_token_type",
                  *       "retryable": false
                  *     }
                  */
@@ -1003,7 +1148,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The body is not `application/json` in UTF-8: `unsupported_media_type`. */
+        /** @description The body is not of the media type that is documented here, in UTF-8: `unsupported_media_type`. */
         UnsupportedMediaType: {
             headers: {
                 "X-Request-ID": components["headers"]["RequestID"];
@@ -1023,7 +1168,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description Too many sign-ins have failed for this account or from this network: `too_many_attempts`. */
+        /** @description Too many attempts have failed for this account or from this network: `too_many_attempts`. */
         TooManyAttempts: {
             headers: {
                 "Retry-After": components["headers"]["RetryAfter"];
@@ -1586,6 +1731,86 @@ export interface operations {
             400: components["responses"]["BadRequest"];
             401: components["responses"]["AccessRefused"];
             403: components["responses"]["PasswordForbidden"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyAttempts"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    introspect: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.eyJzdWIiOiI0MiJ9.c2ln",
+                 *       "token_type_hint": "access_token"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": components["schemas"]["PresentedToken"];
+            };
+        };
+        responses: {
+            /** @description What the token is. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "X-Request-ID": components["headers"]["RequestID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Introspection"];
+                };
+            };
+            400: components["responses"]["BadRequest"];
+            401: components["responses"]["InvalidClient"];
+            403: components["responses"]["OriginNotAllowed"];
+            413: components["responses"]["BodyTooLarge"];
+            415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyAttempts"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    revoke: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                /**
+                 * @example {
+                 *       "token": "eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIn0.eyJzdWIiOiI0MiJ9.c2ln"
+                 *     }
+                 */
+                "application/x-www-form-urlencoded": components["schemas"]["PresentedToken"];
+            };
+        };
+        responses: {
+            /** @description The token opens nothing any more. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "X-Request-ID": components["headers"]["RequestID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example {} */
+                    "application/json": components["schemas"]["Empty"];
+                };
+            };
+            400: components["responses"]["RevocationBadRequest"];
+            401: components["responses"]["InvalidClient"];
+            403: components["responses"]["OriginNotAllowed"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyAttempts"];
