@@ -2,7 +2,6 @@ package cognito
 
 import (
 	"crypto/sha256"
-	"net/mail"
 	"time"
 	"unicode"
 	"unicode/utf8"
@@ -26,7 +25,11 @@ const (
 	Unknown    EmailStatus = iota // it says nothing
 	Verified                      // it vouches for the address
 	Unverified                    // it does not
+	Trusted                       // it says nothing, and Config.TrustEmail speaks for it
 )
+
+// Counts reports whether the address is to be taken for the user's own.
+func (s EmailStatus) Counts() bool { return s == Verified || s == Trusted }
 
 // Identity is who signed in, as the pool says.
 type Identity struct {
@@ -34,15 +37,16 @@ type Identity struct {
 	Issuer   string // with Subject: who it is, for ever
 	Subject  string
 	ClientID string
-	Username string // "cognito:username"; may be empty, and may change hands
+	Username string // may be empty, and may change hands
 
-	// Email, the names and the groups are empty where the pool says nothing, or nothing that can be kept: they are
-	// dropped where they hold NUL or are too long, Email where it is no address.
+	// What Config.Claims names, and the groups. They are empty where the pool says nothing, or nothing that can be kept:
+	// they are dropped where they hold NUL or are too long, Email where it is no address.
 	Email         string
 	EmailVerified EmailStatus
 	GivenName     string
 	FamilyName    string
 	Groups        []string
+	Attributes    map[string]any // by the names of ClaimNames.Attributes; of JSON's types, numbers as json.Number
 
 	IssuedAt      time.Time
 	ExpiresAt     time.Time
@@ -55,14 +59,12 @@ func (v *Verifier) identity(t token) (Identity, error) {
 	iat, _ := t.time("iat")
 	i := Identity{
 		Provider: v.config.Name, Issuer: v.canonical(t.text("iss")), Subject: t.text("sub"), ClientID: t.client,
-		Username:  v.optional(t, "cognito:username", maxUsername),
-		GivenName: v.optional(t, "given_name", maxName), FamilyName: v.optional(t, "family_name", maxName),
-		Email: v.email(t), EmailVerified: emailStatus(t.claims["email_verified"], t.has("email_verified")),
-		IssuedAt: iat, ExpiresAt: exp, IDTokenDigest: sha256.Sum256([]byte(t.raw)),
+		Username:  v.first(t, v.config.Claims.Username, maxUsername),
+		GivenName: v.first(t, v.config.Claims.GivenName, maxName), FamilyName: v.first(t, v.config.Claims.FamilyName, maxName),
+		Attributes: v.attributes(t),
+		IssuedAt:   iat, ExpiresAt: exp, IDTokenDigest: sha256.Sum256([]byte(t.raw)),
 	}
-	if i.Username == "" {
-		i.Username = v.optional(t, "username", maxUsername) // where access tokens have it
-	}
+	i.Email, i.EmailVerified = v.email(t)
 	groups, _ := t.claims[v.config.GroupsClaim].([]any)
 	for _, entry := range groups[:min(len(groups), maxGroups)] {
 		if group, _ := entry.(string); isClean(group, maxName) {
@@ -86,33 +88,10 @@ func (t token) has(name string) bool {
 func (v *Verifier) optional(t token, name string, most int) string {
 	value := t.text(name)
 	if value != "" && !isClean(value, most) {
-		v.config.Logger.Info("a claim can't be kept and is dropped", "claim", name)
+		v.dropped(name)
 		return ""
 	}
 	return value
-}
-
-// email returns the address, or nothing.
-func (v *Verifier) email(t token) string {
-	value := v.optional(t, "email", maxEmail)
-	if value == "" {
-		return ""
-	}
-	if parsed, err := mail.ParseAddress(value); err != nil || parsed.Address != value {
-		v.config.Logger.Info("a claim can't be kept and is dropped", "claim", "email")
-		return ""
-	}
-	return value
-}
-
-func emailStatus(value any, there bool) EmailStatus {
-	switch {
-	case !there:
-		return Unknown
-	case value == true, value == "true":
-		return Verified
-	}
-	return Unverified
 }
 
 // isClean reports whether text can be stored and shown: not empty, not longer than

@@ -76,7 +76,7 @@ var shapes = map[string]shape{
 			"sub": "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", "tid": tenant, "oid": "00000000-0000-0000-66f3-3332eca7ea81", "ver": "2.0",
 			"preferred_username": "abe@example.test", "name": "Abe Lincoln", "email": "abe@example.test", "aio": "x", "rh": "0.x", "uti": "y",
 		},
-		want: cognito.Identity{Subject: "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", Email: "abe@example.test", EmailVerified: cognito.Unknown},
+		want: cognito.Identity{Subject: "AAAAAAAAAAAAAAAAAAAAAIkzqFVrSaSaFHy782bbtaQ", Username: "abe@example.test", Email: "abe@example.test", EmailVerified: cognito.Unknown},
 		defects: []defect{
 			{"an owner of the domain is no owner of the mailbox", claims{"xms_edov": true}, nil},
 			{"the issuer of version 1", claims{"iss": "https://sts.windows.net/" + tenant + "/"}, cognito.ErrIssuer},
@@ -126,7 +126,7 @@ var shapes = map[string]shape{
 			"name": "Jo Doe", "preferred_username": "jo", "given_name": "Jo", "family_name": "Doe",
 			"realm_access": map[string]any{"roles": []string{"offline_access", "admin"}},
 		},
-		want: cognito.Identity{Subject: "f0a3c2f0-5b0e-4c55-b2f5-2f2bd2b1b5f5", EmailVerified: cognito.Unverified, GivenName: "Jo", FamilyName: "Doe"},
+		want: cognito.Identity{Subject: "f0a3c2f0-5b0e-4c55-b2f5-2f2bd2b1b5f5", Username: "jo", EmailVerified: cognito.Unverified, GivenName: "Jo", FamilyName: "Doe"},
 		defects: []defect{
 			{"another realm", claims{"iss": "https://sso.example.test/realms/master"}, cognito.ErrIssuer},
 			{"a realm below it", claims{"iss": "https://sso.example.test/realms/people/x"}, cognito.ErrIssuer},

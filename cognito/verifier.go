@@ -46,6 +46,8 @@ type Config struct {
 	RequiredScopes  []string      // access tokens whose "scope" has none of them are refused; none: not asked
 	RequireNonce    bool          // refuse ID tokens that were not asked for with a nonce
 	UnverifiedEmail EmailPolicy   // zero: RefuseUnverified
+	TrustEmail      bool          // an address of which the provider does not say whether it is verified counts as verified
+	Claims          ClaimNames    // where names, address and attributes are read from; zero: the usual claims
 	Leeway          time.Duration // how far the pool's clock may differ, for exp, nbf and iat; 0: 30 seconds; at most 2 minutes; negative: none
 
 	Store      Store            // keeps the keys beyond this process; nil: they are kept in memory alone
@@ -85,6 +87,10 @@ func New(c Config) (*Verifier, error) {
 		}
 	}
 	c.ClientIDs = slices.Clone(c.ClientIDs)
+	var err error
+	if c.Claims, err = c.Claims.withDefaults(); err != nil {
+		return nil, err
+	}
 	v := &Verifier{config: c, client: noRedirects(c.HTTPClient), keys: map[string]*keySource{}}
 	if err := v.locate(); err != nil {
 		return nil, err

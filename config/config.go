@@ -87,6 +87,13 @@ type IDP struct {
 	UserIDFromSubject bool     `yaml:"user_id_from_subject" doc:"New users take the subject as their id."`
 	UnverifiedEmail   string   `yaml:"unverified_email" doc:"refuse (the default), or accept: an address that nobody vouches for does not stop a sign-in, and stays unverified."`
 
+	LinkByEmail bool              `yaml:"link_by_email" doc:"A new identity becomes the local user's who has its e-mail address, where both have proved it; see docs/users.md."`
+	LinkStaff   bool              `yaml:"link_staff" doc:"With link_by_email: also where that user is staff or a superuser."`
+	FollowNames bool              `yaml:"follow_names" doc:"The names change with the provider's at each sign-in, as the e-mail address always does."`
+	TrustEmail  bool              `yaml:"trust_email" doc:"An address of which the provider does not say whether it is verified counts as verified."`
+	Claims      IDPClaims         `yaml:"claims" doc:"Where username, first_name, last_name, email and email_verified are read from: for each a claim, or a list of which the first counts that is there."`
+	Attributes  map[string]string `yaml:"attributes" doc:"Claims that are copied into the user's attributes, each under the name that it is to have there."`
+
 	Scopes       []string `yaml:"scopes" doc:"Scopes to ask for, openid among them; empty: openid, email, profile."`
 	RequireNonce bool     `yaml:"require_nonce" doc:"Refuse an exchange without the nonce of its ID token."`
 	GroupsClaim  string   `yaml:"groups_claim" doc:"Where required_groups are read from; empty: cognito:groups, and groups of type oidc."`

@@ -166,6 +166,9 @@ func fits(node *yaml.Node, t reflect.Type) bool {
 	if t.Kind() == reflect.Slice {
 		return !slices.ContainsFunc(node.Content, func(item *yaml.Node) bool { return !fits(item, t.Elem()) })
 	}
+	if t.Kind() == reflect.Map {
+		return node.Kind == yaml.MappingNode && !slices.ContainsFunc(node.Content, func(item *yaml.Node) bool { return !fits(item, t.Elem()) })
+	}
 	if node.Kind != yaml.ScalarNode || node.Tag == "!!null" {
 		return false
 	}

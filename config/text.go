@@ -21,6 +21,10 @@ func wanted(t reflect.Type) string {
 		return `a list of networks like ["10.0.0.0/8"]`
 	case t == reflect.TypeFor[[]string]():
 		return `a list of texts like ["a", "b"]`
+	case t == reflect.TypeFor[Names]():
+		return `the name of a claim, or a list of names like ["a", "b"]`
+	case t.Kind() == reflect.Map:
+		return `names and their claims, like {department: "custom:department"}`
 	case t.Kind() == reflect.Slice:
 		return "a list of objects"
 	case t.Kind() == reflect.String:

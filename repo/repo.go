@@ -64,9 +64,17 @@ type Identities interface {
 	// already (two first sign-ins at once), it changes nothing and returns the user that has it and false.
 	// ErrConflict says that the username or the id is taken; the caller tries another.
 	CreateUserWithIdentity(ctx context.Context, u User, i Identity) (owner User, created bool, err error)
-	// FollowEmail stores the e-mail address that a user's identity provider says now, and changes nothing else.
-	// ErrNotFound for an unknown user.
-	FollowEmail(ctx context.Context, userID, email string, verified bool, now time.Time) error
+	// FindUsersByEmail returns up to limit users in the order of their ids whose e-mail address is this one but for the
+	// case of ASCII letters.
+	FindUsersByEmail(ctx context.Context, email string, limit int) ([]User, error)
+	// LinkIdentity ties an identity to u, which is there already, and records the event. Where (issuer, subject) is
+	// there already, it changes nothing and returns the user that has it and false. ErrStale where u is not active,
+	// no longer has the Email, EmailVerified, IsStaff and IsSuperuser that the caller has seen, or has another
+	// identity of the issuer; of many links of one issuer to one user exactly one is made.
+	LinkIdentity(ctx context.Context, u User, i Identity, e AuditEvent) (owner User, linked bool, err error)
+	// FollowProfile stores the e-mail address, the names, the attributes and the UpdatedAt of u, and changes nothing
+	// else. ErrStale where its UpdatedAt was not seen before, or there is no such user.
+	FollowProfile(ctx context.Context, u User, seen time.Time) error
 }
 
 // Sessions is the life of a session, up to its end.

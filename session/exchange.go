@@ -138,16 +138,27 @@ func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, 
 }
 
 // userOf returns the user of an identity. Only (issuer, subject) says who it
-// is; an e-mail address never does.
+// is; an e-mail address does so once at most, where a new identity may be linked.
 func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now time.Time) (repo.User, error) {
 	user, err := s.Store.FindUserByIdentity(ctx, i.Issuer, i.Subject)
 	if err == nil {
-		return s.followEmail(ctx, user, i, now)
+		return s.follow(ctx, user, i, now)
 	}
 	if !errors.Is(err, repo.ErrNotFound) {
 		return repo.User{}, fmt.Errorf("finding a user by identity: %w", err)
 	}
 	identity := repo.Identity{Issuer: i.Issuer, Subject: i.Subject, Provider: i.Provider, CreatedAt: now, LastSeenAt: now}
+	user, refused, err := s.link(ctx, i, identity, c, now)
+	if err != nil {
+		return repo.User{}, err
+	}
+	if user.ID != "" {
+		return s.follow(ctx, user, i, now)
+	}
+	details := map[string]any{"method": i.Provider}
+	if refused != "" {
+		details["not_linked"] = refused
+	}
 	fresh := s.newUser(i, now)
 	wanted := fresh.Username
 	for range maxUsernameTries {
@@ -155,7 +166,7 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 		user, created, err := s.Store.CreateUserWithIdentity(ctx, fresh, identity)
 		switch {
 		case err == nil && created:
-			s.record(ctx, event("user_created", user.ID, "", c, now, map[string]any{"method": i.Provider}))
+			s.record(ctx, event("user_created", user.ID, "", c, now, details))
 			return user, nil
 		case err == nil: // somebody else's first sign-in was faster
 			return user, nil
@@ -165,20 +176,6 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 		fresh.Username = truncate(wanted, maxUsername-suffixLength-1) + "-" + strings.ToLower(rand.Text()[:suffixLength])
 	}
 	return repo.User{}, fmt.Errorf("creating a user for a new identity of %s: %w", i.Provider, repo.ErrConflict)
-}
-
-// followEmail keeps the address that the provider says now. One that it says
-// nothing of any more stays as it was.
-func (s *Service) followEmail(ctx context.Context, u repo.User, i cognito.Identity, now time.Time) (repo.User, error) {
-	verified := i.EmailVerified == cognito.Verified
-	if i.Email == "" || i.Email == u.Email && verified == u.EmailVerified {
-		return u, nil
-	}
-	if err := s.Store.FollowEmail(ctx, u.ID, i.Email, verified, now); err != nil {
-		return repo.User{}, fmt.Errorf("following an e-mail address: %w", err)
-	}
-	u.Email, u.EmailVerified = i.Email, verified
-	return u, nil
 }
 
 const (
@@ -192,11 +189,12 @@ const (
 func (s *Service) newUser(i cognito.Identity, now time.Time) repo.User {
 	u := repo.User{
 		ID: newID(), Username: truncate(i.Username, maxUsername),
-		Email: i.Email, EmailVerified: i.Email != "" && i.EmailVerified == cognito.Verified,
+		Email: i.Email, EmailVerified: i.Email != "" && i.EmailVerified.Counts(),
 		FirstName: i.GivenName, LastName: i.FamilyName,
 		Password: "!", IsActive: true, DateJoined: now, UpdatedAt: now,
 	}
-	if s.UserIDFromSubject[i.Provider] {
+	u.Attributes = s.withAttributes(u, i)
+	if s.Providers[i.Provider].UserIDFromSubject {
 		u.ID = i.Subject
 	}
 	if u.Username == "" {

@@ -70,12 +70,22 @@ type Config struct {
 	SessionLifetime time.Duration // from the sign-in to the absolute end; at least Policy.RefreshLifetime
 	Limits          Limits
 
-	// UserIDFromSubject names the identity providers whose new users take the subject as their id; the others' get a
-	// new UUIDv7.
-	UserIDFromSubject map[string]bool
+	// Providers is what becomes of the users of an identity provider, by its name; the zero value for those that are not
+	// there.
+	Providers map[string]Provider
 
 	Now    func() time.Time // nil: time.Now
 	Logger *slog.Logger     // nil: discards
+}
+
+// Provider is what becomes of the users of an identity provider.
+type Provider struct {
+	UserIDFromSubject bool // new users take the subject as their id; the others' get a new UUIDv7
+	FollowNames       bool // the names change with the provider's, as the e-mail address always does
+	// LinkByEmail ties a new identity to the local user who has its e-mail address, where the provider and the user both
+	// have proved it. Staff and superusers are linked with LinkStaff alone.
+	LinkByEmail bool
+	LinkStaff   bool
 }
 
 // Service carries out the use cases. It is safe for concurrent use.

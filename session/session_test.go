@@ -52,6 +52,12 @@ func (b *bench) advance(d time.Duration) {
 // newBench builds the service; change may alter its configuration.
 func newBench(t *testing.T, change func(*session.Config)) *bench {
 	t.Helper()
+	return newBenchOf(t, nil, change)
+}
+
+// newBenchOf also alters the configuration of the identity provider.
+func newBenchOf(t *testing.T, provider func(*cognito.Config), change func(*session.Config)) *bench {
+	t.Helper()
 	b := &bench{now: time.Date(2026, 11, 24, 8, 0, 0, 0, time.UTC)}
 	var err error
 	if b.store, err = sqlite.Open(filepath.Join(t.TempDir(), "test.db")); err != nil {
@@ -66,10 +72,14 @@ func newBench(t *testing.T, change func(*session.Config)) *bench {
 	must(t, err)
 	b.pool = cognitotest.New()
 	t.Cleanup(b.pool.Close)
-	verifier, err := cognito.New(cognito.Config{
+	pool := cognito.Config{
 		Name: "cognito", Issuer: b.pool.Issuer, JWKSURL: b.pool.JWKSURL, ClientIDs: []string{cognitotest.ClientID}, Now: b.time,
 		App: &cognito.App{HostedUI: b.pool.HostedUI, ClientID: cognitotest.ClientID, RedirectURIs: []string{cognitotest.RedirectURI}},
-	})
+	}
+	if provider != nil {
+		provider(&pool)
+	}
+	verifier, err := cognito.New(pool)
 	must(t, err)
 	idps, err := cognito.NewSet(verifier)
 	must(t, err)
@@ -764,7 +774,9 @@ func named(code session.AuthorizationCode, idp string) session.AuthorizationCode
 
 func TestUserIDFromSubject(t *testing.T) {
 	t.Parallel()
-	b := newBench(t, func(c *session.Config) { c.UserIDFromSubject = map[string]bool{"cognito": true} })
+	b := newBench(t, func(c *session.Config) {
+		c.Providers = map[string]session.Provider{"cognito": {UserIDFromSubject: true}}
+	})
 	for _, subject := range []string{"11111111-1111-4111-8111-111111111111", "auth0|123"} {
 		id, access := b.pool.Pair(subject, b.time(), cognitotest.Claims{"cognito:username": nil})
 		g, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home)

@@ -125,6 +125,7 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 			Name: p.Name, Region: p.Region, UserPool: p.UserPool, ReplicaRegions: p.ReplicaRegions, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
 			ClientIDs: p.ClientIDs, RequiredGroups: p.RequiredGroups, RequiredScopes: p.RequiredScopes, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 			OIDC: openIDProvider(p), RequireNonce: p.RequireNonce, GroupsClaim: p.GroupsClaim,
+			TrustEmail: p.TrustEmail, Claims: claimNames(p),
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
@@ -154,14 +155,11 @@ func newSessions(c config.Config, store repo.Repository, svc *service, logger *s
 			Window: c.Throttle.Window, PerAccountAndNetwork: c.Throttle.PerAccountAndNetwork,
 			PerNetwork: c.Throttle.PerNetwork, PerAccount: c.Throttle.PerAccount,
 		},
-		UserIDFromSubject: map[string]bool{},
-		Logger:            logger,
+		Providers: userPolicies(c),
+		Logger:    logger,
 	}
 	if svc.keySets != nil {
 		sc.IdentityProviders = svc.keySets
-	}
-	for _, p := range c.IDPs {
-		sc.UserIDFromSubject[p.Name] = p.UserIDFromSubject
 	}
 	return session.New(sc)
 }

@@ -33,11 +33,14 @@ func Migrations(t *testing.T, s Migrator) {
 	if status.Current != status.Latest || status.Latest == 0 {
 		t.Errorf("up: %+v", status)
 	}
-	for range status.Latest {
+	for before := status.Latest + 1; status.Current != 0; { // the numbers may have gaps
+		if status.Current >= before {
+			t.Fatalf("down: %+v", status)
+		}
+		before = status.Current
 		must(t, s.MigrateDown(t.Context()))
-	}
-	if status, err := s.MigrationStatus(t.Context()); err != nil || status.Current != 0 {
-		t.Errorf("down: %+v, %v", status, err)
+		status, err = s.MigrationStatus(t.Context())
+		must(t, err)
 	}
 	if err := s.Ping(t.Context()); err == nil {
 		t.Error("a database without its tables says that it is ready")

@@ -21,6 +21,8 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 	for name, test := range map[string]func(*testing.T, repo.Repository){
 		"users": testUsers, "user names": testUserNames, "listing users": testListUsers, "accounts": testAccounts,
 		"passwords": testPasswords, "identities": testIdentities, "first sign-ins at once": testFirstSignIns,
+		"users by e-mail": testUsersByEmail, "following a profile": testFollowProfile,
+		"linking": testLinking, "linking refused": testLinkingRefused, "links at once": testLinksAtOnce,
 		"sessions": testSessions, "sessions of nobody": testSessionsOfNobody, "exchanges": testExchanges,
 		"rotation": testRotation, "rotation refused": testRotationRefused, "rotations at once": testRotationsAtOnce,
 		"rotation and disabling at once": testRotateAndDisable, "rotation and revoking at once": testRotateAndRevoke,

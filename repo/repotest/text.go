@@ -18,6 +18,7 @@ func testUnstorable(t *testing.T, r repo.Repository) {
 			"a user by id":          {second(r.FindUser(t.Context(), bad)), repo.ErrNotFound},
 			"a user by name":        {second(r.FindUserByUsername(t.Context(), bad)), repo.ErrNotFound},
 			"a user by identity":    {second(r.FindUserByIdentity(t.Context(), "https://idp.test", bad)), repo.ErrNotFound},
+			"another profile":       {r.FollowProfile(t.Context(), repo.User{ID: u.ID, FirstName: bad}, u.UpdatedAt), repo.ErrText},
 			"a session":             {second(r.FindSession(t.Context(), bad)), repo.ErrNotFound},
 			"a refresh":             {second(r.RotateSession(t.Context(), bad, 1, at, at)), repo.ErrStale},
 			"a late retry":          {r.ForgiveLateRetry(t.Context(), bad, 1, 1, event("x", u.ID)), repo.ErrStale},

@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -153,81 +152,5 @@ func testPasswords(t *testing.T, r repo.Repository) {
 	}
 	if got := find(t, r, end.ID); got.Session.RevokedAt.IsZero() || got.Session.RevokeReason != "password_changed" {
 		t.Errorf("the other session: %+v", got.Session)
-	}
-}
-
-func testIdentities(t *testing.T, r repo.Repository) {
-	u := repo.User{ID: newID(), Username: "gina", Password: "!", IsActive: true, Attributes: json.RawMessage(`{}`), DateJoined: at, UpdatedAt: at}
-	i := repo.Identity{Issuer: "https://idp.test", Subject: "111", UserID: u.ID, Provider: "cognito", CreatedAt: at, LastSeenAt: at}
-	owner, created, err := r.CreateUserWithIdentity(t.Context(), u, i)
-	if err != nil || !created || owner.ID != u.ID {
-		t.Fatalf("the first time: %q, created %t, %v", owner.ID, created, err)
-	}
-	found, err := r.FindUserByIdentity(t.Context(), i.Issuer, i.Subject)
-	must(t, err)
-	if diff := cmp.Diff(owner, found); diff != "" {
-		t.Errorf("found (-created +found):\n%s", diff)
-	}
-	must(t, r.FollowEmail(t.Context(), u.ID, "new@example.test", true, at.Add(time.Hour)))
-	owner.Email, owner.EmailVerified, owner.UpdatedAt = "new@example.test", true, stored(at.Add(time.Hour))
-	found, err = r.FindUserByIdentity(t.Context(), i.Issuer, i.Subject)
-	must(t, err)
-	if diff := cmp.Diff(owner, found); diff != "" {
-		t.Errorf("with another address (-want +got):\n%s", diff)
-	}
-	if err := r.FollowEmail(t.Context(), newID(), "x@example.test", true, at); !errors.Is(err, repo.ErrNotFound) {
-		t.Errorf("an address of nobody: %v", err)
-	}
-	for _, wrong := range [][2]string{{i.Issuer, "112"}, {"https://idp.test/", "111"}, {"HTTPS://IDP.TEST", "111"}} {
-		if _, err := r.FindUserByIdentity(t.Context(), wrong[0], wrong[1]); !errors.Is(err, repo.ErrNotFound) {
-			t.Errorf("%v finds somebody: %v", wrong, err)
-		}
-	}
-	again := u
-	again.ID, again.Username = newID(), "gina2"
-	owner, created, err = r.CreateUserWithIdentity(t.Context(), again, i)
-	if err != nil || created || owner.ID != u.ID {
-		t.Errorf("the second time: %q, created %t, %v", owner.ID, created, err)
-	}
-	if _, err := r.FindUserByUsername(t.Context(), "gina2"); !errors.Is(err, repo.ErrNotFound) {
-		t.Errorf("the user that was not needed is there: %v", err)
-	}
-	other := i
-	other.Subject = "222"
-	again.Username = "gina"
-	if _, _, err := r.CreateUserWithIdentity(t.Context(), again, other); !errors.Is(err, repo.ErrConflict) {
-		t.Errorf("a name that is taken: %v", err)
-	}
-	if _, err := r.FindUserByIdentity(t.Context(), other.Issuer, other.Subject); !errors.Is(err, repo.ErrNotFound) {
-		t.Errorf("half of it stayed: %v", err)
-	}
-	must(t, r.DeleteUser(t.Context(), u.ID, event("user_deleted", u.ID)))
-	if _, err := r.FindUserByIdentity(t.Context(), i.Issuer, i.Subject); !errors.Is(err, repo.ErrNotFound) {
-		t.Errorf("an identity of a deleted user: %v", err)
-	}
-}
-
-// testFirstSignIns lets one identity sign in for the first time fifty times at
-// once: it becomes one user.
-func testFirstSignIns(t *testing.T, r repo.Repository) {
-	var mu sync.Mutex
-	owners := map[string]int{}
-	made := 0
-	errs := together(50, func(int) error {
-		u := repo.User{ID: newID(), Username: "gina", Password: "!", IsActive: true, DateJoined: at, UpdatedAt: at}
-		owner, created, err := r.CreateUserWithIdentity(background(), u, repo.Identity{
-			Issuer: "https://idp.test", Subject: "111", UserID: u.ID, Provider: "cognito", CreatedAt: at, LastSeenAt: at,
-		})
-		mu.Lock()
-		defer mu.Unlock()
-		owners[owner.ID]++
-		if created {
-			made++
-		}
-		return err
-	})
-	count(t, errs, func(error) bool { return false })
-	if len(owners) != 1 || made != 1 {
-		t.Errorf("%d users were made, and %d were returned", made, len(owners))
 	}
 }

@@ -2,7 +2,6 @@ package sqlrepo
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -17,17 +16,10 @@ const (
 	selectUsers          = `SELECT ` + userColumns + ` FROM users WHERE id > $1 ORDER BY id LIMIT $2`
 	updateUser           = `UPDATE users SET username = $2, email = $3, email_verified = $4, first_name = $5, last_name = $6,
 		is_staff = $7, is_superuser = $8, attributes = $9, updated_at = $10 WHERE id = $1`
-	followEmail     = `UPDATE users SET email = $2, email_verified = $3, updated_at = $4 WHERE id = $1`
 	upgradePassword = `UPDATE users SET password = $3, updated_at = $4 WHERE id = $1 AND password = $2`
 	setPassword     = `UPDATE users SET password = $2, updated_at = $3 WHERE id = $1`
 	setActive       = `UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1`
 	deleteUser      = `DELETE FROM users WHERE id = $1`
-
-	selectUserByIdentity = `SELECT u.id, u.username, u.email, u.email_verified, u.first_name, u.last_name, u.password,
-		u.is_active, u.is_staff, u.is_superuser, u.attributes, u.date_joined, u.last_login, u.updated_at
-		FROM identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2`
-	insertIdentity = `INSERT INTO identities (issuer, subject, user_id, provider, created_at, last_seen_at)
-		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (issuer, subject) DO NOTHING`
 )
 
 // CreateUser stores a new user.
@@ -46,11 +38,6 @@ func (s *Store) FindUserByUsername(ctx context.Context, username string) (repo.U
 	return s.user(ctx, selectUserByUsername, username)
 }
 
-// FindUserByIdentity finds the user behind an identity.
-func (s *Store) FindUserByIdentity(ctx context.Context, issuer, subject string) (repo.User, error) {
-	return s.user(ctx, selectUserByIdentity, issuer, subject)
-}
-
 func (s *Store) user(ctx context.Context, text string, args ...any) (repo.User, error) {
 	var row userRow
 	if err := s.get(ctx, &row, text, args...); err != nil {
@@ -61,8 +48,12 @@ func (s *Store) user(ctx context.Context, text string, args ...any) (repo.User, 
 
 // ListUsers lists users in the order of their ids.
 func (s *Store) ListUsers(ctx context.Context, after string, limit int) ([]repo.User, error) {
+	return s.users(ctx, selectUsers, after, limit)
+}
+
+func (s *Store) users(ctx context.Context, text string, args ...any) ([]repo.User, error) {
 	var rows []userRow
-	if err := s.list(ctx, &rows, selectUsers, after, limit); err != nil {
+	if err := s.list(ctx, &rows, text, args...); err != nil {
 		return nil, s.fail(ctx, "listing users", err)
 	}
 	users := make([]repo.User, 0, len(rows))
@@ -80,15 +71,6 @@ func (s *Store) UpdateUser(ctx context.Context, u repo.User) error {
 		err = repo.ErrNotFound
 	}
 	return s.fail(ctx, "updating a user", err)
-}
-
-// FollowEmail stores an e-mail address.
-func (s *Store) FollowEmail(ctx context.Context, userID, email string, verified bool, now time.Time) error {
-	n, err := s.change(ctx, followEmail, userID, email, verified, micro(now))
-	if err == nil && n == 0 {
-		err = repo.ErrNotFound
-	}
-	return s.fail(ctx, "following an e-mail address", err)
 }
 
 // UpgradePassword replaces an encoding by a better one of the same password.
@@ -166,35 +148,4 @@ func (s *Store) account(
 		return err
 	})
 	return s.fail(ctx, doing, err)
-}
-
-// errTaken ends the transaction of a first sign-in that another one overtook.
-var errTaken = errors.New("sqlrepo: the identity is taken")
-
-// CreateUserWithIdentity stores a user with its identity, or finds who has it.
-func (s *Store) CreateUserWithIdentity(ctx context.Context, u repo.User, i repo.Identity) (owner repo.User, created bool, err error) {
-	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-		if _, err := changeIn(ctx, tx, insertUser, userArgs(u)...); err != nil {
-			return err
-		}
-		n, err := changeIn(ctx, tx, insertIdentity, i.Issuer, i.Subject, u.ID, i.Provider, micro(i.CreatedAt), micro(i.LastSeenAt))
-		if err == nil && n == 0 {
-			err = errTaken
-		}
-		return err
-	})
-	if err == nil {
-		u.DateJoined, u.UpdatedAt, u.LastLogin = micro(u.DateJoined), micro(u.UpdatedAt), fromNull(nullable(u.LastLogin))
-		return u, true, nil
-	}
-	failed := s.fail(ctx, "creating a user with an identity", err)
-	if !errors.Is(err, errTaken) && !errors.Is(failed, repo.ErrConflict) {
-		return repo.User{}, false, failed
-	}
-	// The username may be taken by the very user of this identity, whose sign-in was faster.
-	owner, err = s.FindUserByIdentity(ctx, i.Issuer, i.Subject)
-	if errors.Is(err, repo.ErrNotFound) {
-		return repo.User{}, false, failed
-	}
-	return owner, false, err
 }

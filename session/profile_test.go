@@ -1,0 +1,139 @@
+package session_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
+	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/session"
+)
+
+type (
+	ctx   = context.Context
+	stamp = time.Time
+)
+
+func TestNamesAreFollowedWhereConfigured(t *testing.T) {
+	t.Parallel()
+	for _, follow := range []bool{false, true} {
+		b := newBench(t, func(c *session.Config) {
+			c.Providers = map[string]session.Provider{"cognito": {FollowNames: follow}}
+		})
+		_, err := b.comes(t, "111", nil)
+		must(t, err)
+		for _, tc := range []struct {
+			given, family any
+			want          string
+		}{{"Ada", "Byron", "Ada Byron"}, {nil, "Lovelace", "Ada Lovelace"}, {"\x00", strings.Repeat("x", 151), "Ada Lovelace"}} {
+			if !follow {
+				tc.want = "Gina Gold"
+			}
+			g, err := b.comes(t, "111", cognitotest.Claims{"given_name": tc.given, "family_name": tc.family})
+			must(t, err)
+			kept, err := b.store.FindUser(t.Context(), g.User.ID)
+			must(t, err)
+			if got := kept.FirstName + " " + kept.LastName; got != tc.want || g.User.FirstName != kept.FirstName {
+				t.Errorf("follow %t, the provider says %q %q: the store has %q", follow, tc.given, tc.family, got)
+			}
+		}
+	}
+}
+
+// TestAddressOfWhichNothingIsSaid lets what is known of an address stand, where
+// the provider no longer says anything of it.
+func TestAddressOfWhichNothingIsSaid(t *testing.T) {
+	t.Parallel()
+	b := newBenchOf(t, func(c *cognito.Config) { c.UnverifiedEmail = cognito.AcceptUnverified }, nil)
+	for _, tc := range []struct {
+		email    string
+		verified any
+		want     bool
+	}{
+		{"one@example.test", true, true}, {"one@example.test", nil, true}, {"one@example.test", false, false},
+		{"one@example.test", true, true}, {"two@example.test", nil, false},
+	} {
+		g, err := b.comes(t, "111", cognitotest.Claims{"email": tc.email, "email_verified": tc.verified})
+		if err != nil || g.User.Email != tc.email || g.User.EmailVerified != tc.want {
+			t.Errorf("%s, verified %v: %q %t, %v", tc.email, tc.verified, g.User.Email, g.User.EmailVerified, err)
+		}
+	}
+}
+
+func TestAttributesAreCopied(t *testing.T) {
+	t.Parallel()
+	b := newBenchOf(t, func(c *cognito.Config) {
+		c.Claims.Attributes = map[string]string{"department": "custom:department", "level": "level", "big": "big"}
+	}, nil)
+	g, err := b.comes(t, "111", cognitotest.Claims{"custom:department": "R&D", "level": 12})
+	must(t, err)
+	u := g.User // the owner adds to it
+	u.Attributes = json.RawMessage(fmt.Sprintf(`{"department": "R\u0026D", "level": 12, "exact": 12345678901234567890, "note": %q}`, strings.Repeat("x", 10_000)))
+	must(t, b.store.UpdateUser(t.Context(), u))
+	long := strings.Repeat("y", 1000)
+	for _, tc := range []struct {
+		claims       cognitotest.Claims
+		want, absent string
+	}{
+		{cognitotest.Claims{"custom:department": "R&D"}, `"R\u0026D", "level": 12, `, "Sales"}, // not even written anew
+		{cognitotest.Claims{"custom:department": "Sales", "level": nil}, `{"department":"Sales","exact":12345678901234567890,"level":12,"note":"xxx`, "R"},
+		{cognitotest.Claims{"big": []string{long, long}}, `"big":["yyy`, "R"},
+		{cognitotest.Claims{"big": []string{long, long, long, long, long, long, long}, "level": 13}, `"level":12`, `"level":13`}, // more than is kept
+	} {
+		g, err := b.comes(t, "111", tc.claims)
+		must(t, err)
+		kept, err := b.store.FindUser(t.Context(), g.User.ID)
+		must(t, err)
+		if got := string(kept.Attributes); !strings.Contains(got, tc.want) ||
+			strings.Contains(got, tc.absent) || got != string(g.User.Attributes) {
+			t.Errorf("the attributes are %.200s, want %s", got, tc.want)
+		}
+	}
+}
+
+// TestFollowingLosesNoChange changes a user between the look and the following.
+func TestFollowingLosesNoChange(t *testing.T) {
+	t.Parallel()
+	var late *lateStore
+	b := newBench(t, func(c *session.Config) { late = &lateStore{Store: c.Store}; c.Store = late })
+	g, err := b.comes(t, "111", nil)
+	must(t, err)
+	b.advance(time.Second)
+	late.meanwhile = func() {
+		u := g.User
+		u.FirstName, u.UpdatedAt = "Ada", b.time()
+		must(t, b.store.UpdateUser(t.Context(), u))
+	}
+	b.advance(time.Second)
+	g, err = b.comes(t, "111", cognitotest.Claims{"email": "new@example.test"})
+	if err != nil || g.User.FirstName != "Ada" || g.User.Email != "new@example.test" {
+		t.Errorf("%+v, %v", g.User, err)
+	}
+	late.meanwhile = func() {
+		must(t, b.store.DeleteUser(t.Context(), g.User.ID, repo.AuditEvent{ID: "x", At: b.time(), Event: "user_deleted"}))
+	}
+	if _, err := b.comes(t, "111", cognitotest.Claims{"email": "newer@example.test"}); !errors.Is(err, session.ErrAccountDisabled) {
+		t.Errorf("deleted meanwhile: %v", err)
+	}
+}
+
+func TestNothingOfADisabledUserIsFollowed(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	g, err := b.comes(t, "111", nil)
+	must(t, err)
+	must(t, b.store.DisableUser(t.Context(), g.User.ID, repo.AuditEvent{ID: "x", At: b.time(), Event: "user_disabled"}))
+	if _, err := b.comes(t, "111", cognitotest.Claims{"email": "new@example.test"}); !errors.Is(err, session.ErrAccountDisabled) {
+		t.Errorf("signed in: %v", err)
+	}
+	kept, err := b.store.FindUser(t.Context(), g.User.ID)
+	if err != nil || kept.Email != "111@example.test" {
+		t.Errorf("the address is %q, %v", kept.Email, err)
+	}
+}
