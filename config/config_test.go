@@ -242,6 +242,8 @@ func TestValidate(t *testing.T) {
 		{"a refresh token that dies first", func(c *config.Config) { c.Tokens.RefreshLifetime = time.Minute }, "refresh_lifetime"},
 		{"a session that dies first", func(c *config.Config) { c.Tokens.SessionLifetime = time.Hour }, "session_lifetime"},
 		{"a key set for half a second", func(c *config.Config) { c.Keys.JWKSMaxAge = time.Second / 2 }, "keys.jwks_max_age"},
+		{"rotation before the last one took effect", func(c *config.Config) { c.Keys.RotateEvery = 20 * time.Minute }, "keys.rotate_every must be 0s (never), or at least 21m0s"},
+		{"rotation backwards", func(c *config.Config) { c.Keys.RotateEvery = -time.Hour }, "keys.rotate_every"},
 		{"an hour of leeway", func(c *config.Config) { c.Tokens.Leeway = time.Hour }, "leeway"},
 		{"an empty audience", func(c *config.Config) { c.Tokens.Audience = []string{""} }, "audience"},
 		{"an endless grace", func(c *config.Config) { c.Sessions.Grace = time.Hour }, "grace"},

@@ -4,9 +4,15 @@ import "time"
 
 // Keys says how the keys that sign access tokens come and go; see docs/keys.md.
 type Keys struct {
-	JWKSMaxAge time.Duration `yaml:"jwks_max_age" doc:"How long verifiers may cache the published keys; servers read them anew every half of it."`
+	JWKSMaxAge  time.Duration `yaml:"jwks_max_age" doc:"How long verifiers may cache the published keys; servers read them anew every half of it."`
+	RotateEvery time.Duration `yaml:"rotate_every" doc:"How long a key signs before the next one takes over; 0s: until gatehouse key rotate."`
 }
 
 func (k *checker) keys(c Config) {
-	k.demand(c.Keys.JWKSMaxAge >= time.Second && c.Keys.JWKSMaxAge <= 24*time.Hour, "keys.jwks_max_age must be between 1s and 24h")
+	o := c.Keys
+	k.demand(o.JWKSMaxAge >= time.Second && o.JWKSMaxAge <= 24*time.Hour, "keys.jwks_max_age must be between 1s and 24h")
+	// The lead is that of package tokens. A key signs for at least as long as it was only published before.
+	lead := 2*o.JWKSMaxAge + c.Tokens.Leeway
+	k.demand(o.RotateEvery == 0 || o.RotateEvery >= 2*lead,
+		"keys.rotate_every must be 0s (never), or at least %v: twice what a new key is published before it signs (2 × keys.jwks_max_age + tokens.leeway)", 2*lead)
 }

@@ -122,13 +122,10 @@ type SessionEnds interface {
 type SigningKeys interface {
 	// ListSigningKeys returns all keys, the oldest first.
 	ListSigningKeys(ctx context.Context) ([]SigningKey, error)
-	// CreateFirstSigningKey stores the key unless there is one of the same algorithm already that is not retired;
-	// of many replicas that start at once exactly one gets true.
-	CreateFirstSigningKey(ctx context.Context, k SigningKey) (bool, error)
-	// RotateSigningKey stores k. Every key that is not retired yet retires when k begins to sign, and is removed at
-	// removeAt; those that were removed before k was made are forgotten. All or nothing; ErrConflict where there is
-	// a key of this id.
-	RotateSigningKey(ctx context.Context, k SigningKey, removeAt time.Time) error
+	// SwapSigningKeys makes after all that the store holds, where it holds exactly before, to the last byte, as
+	// ListSigningKeys returned it; the order means nothing. ErrStale, and nothing changes, where somebody was faster: of
+	// many replicas that decide on the same keys one succeeds. ErrConflict where after has a key twice.
+	SwapSigningKeys(ctx context.Context, before, after []SigningKey) error
 }
 
 // KeySets keeps the last good keys of identity providers, so that a restart

@@ -259,7 +259,7 @@ func TestPlantedKey(t *testing.T) {
 	planted := service(t, func(c *tokens.Config) { c.Secret, c.Keys = otherSecret, evilKeys })
 	keys.change(func(old []repo.SigningKey) []repo.SigningKey {
 		k := evilKeys.keys[0]
-		k.State = "retired"
+		k.State, k.RetiredAt = "retired", start
 		return append(old, k)
 	})
 	if err := s.Load(t.Context()); err != nil {

@@ -40,12 +40,9 @@ const (
 type KeyStore interface {
 	// ListSigningKeys returns all keys, the oldest first.
 	ListSigningKeys(ctx context.Context) ([]repo.SigningKey, error)
-	// CreateFirstSigningKey MUST store the key only where there is none of its algorithm that is not retired, so
-	// that of many replicas exactly one gets true.
-	CreateFirstSigningKey(ctx context.Context, k repo.SigningKey) (bool, error)
-	// RotateSigningKey MUST store the key, and let every other that is not retired retire when it begins to sign and
-	// be removed at removeAt: all or nothing.
-	RotateSigningKey(ctx context.Context, k repo.SigningKey, removeAt time.Time) error
+	// SwapSigningKeys MUST make after all that the store holds where it holds exactly before, and otherwise change
+	// nothing and return an error that is repo.ErrStale: of many replicas that decide on the same keys one succeeds.
+	SwapSigningKeys(ctx context.Context, before, after []repo.SigningKey) error
 }
 
 // Config says how tokens are made and what is asked of them.
@@ -54,7 +51,7 @@ type Config struct {
 	Audience        []string         // "aud"; empty: none is written, and a token that has one is refused
 	Algorithm       string           // ES256 (the default), RS256, EdDSA or HS256
 	AccessLifetime  time.Duration    // of access tokens; zero: 5 minutes; at least a second
-	Leeway          time.Duration    // how far "nbf" and "iat" may lie in the future; zero: not at all. Never applied to "exp"
+	Leeway          time.Duration    // how far clocks may differ, and so "nbf" and "iat" lie in the future; zero: not at all. Never applied to "exp"
 	UserIDClaim     string           // the claim other services key on; empty: "user_id"; "sub" writes no second one
 	UserIDType      string           // "string" (the default) or "number": an id that is a canonical decimal int64 becomes a JSON number, any other stays a string
 	Secret          string           // from which all keys derive; the HS256 key as it is; required, at least 32 bytes
@@ -62,6 +59,7 @@ type Config struct {
 	Keys            KeyStore         // required unless Algorithm is HS256, which never uses it
 	MaxTokenBytes   int              // budget of an issued access token; zero: 4096; at most 16384
 	JWKSMaxAge      time.Duration    // how long verifiers may cache the key set; zero: 5 minutes; at least a second
+	RotateEvery     time.Duration    // how long a key signs before Load or Run makes the next; zero: until Rotate
 	Now             func() time.Time // nil: time.Now
 	Logger          *slog.Logger     // nil: nothing is logged
 }
@@ -111,6 +109,7 @@ func (c Config) check() error {
 	refuse(c.AccessLifetime < time.Second, "access lifetime %v is shorter than a second", c.AccessLifetime)
 	refuse(c.Leeway < 0, "leeway %v is negative", c.Leeway)
 	refuse(c.JWKSMaxAge < time.Second, "JWKS max-age %v is shorter than a second", c.JWKSMaxAge)
+	refuse(c.RotateEvery < 0, "rotation every %v", c.RotateEvery)
 	refuse(c.MaxTokenBytes < 0 || c.MaxTokenBytes > maxPresentedBytes,
 		"token budget of %d bytes is not between 1 and %d", c.MaxTokenBytes, maxPresentedBytes)
 	refuse(len(c.Secret) < minSecretBytes, "the secret is shorter than %d bytes", minSecretBytes)

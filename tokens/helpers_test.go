@@ -2,6 +2,7 @@ package tokens_test
 
 import (
 	"context"
+	"reflect"
 	"slices"
 	"sync"
 	"testing"
@@ -33,34 +34,24 @@ func (s *store) ListSigningKeys(context.Context) ([]repo.SigningKey, error) {
 	return slices.Clone(s.keys), s.listErr
 }
 
-func (s *store) CreateFirstSigningKey(_ context.Context, k repo.SigningKey) (bool, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.makeErr != nil {
-		return false, s.makeErr
-	}
-	for _, old := range s.keys {
-		if old.Algorithm == k.Algorithm && old.State != "retired" {
-			return false, nil
-		}
-	}
-	s.keys = append(s.keys, k)
-	return true, nil
-}
-
-func (s *store) RotateSigningKey(_ context.Context, k repo.SigningKey, removeAt time.Time) error {
+func (s *store) SwapSigningKeys(_ context.Context, before, after []repo.SigningKey) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.makeErr != nil {
 		return s.makeErr
 	}
-	s.keys = slices.DeleteFunc(s.keys, func(old repo.SigningKey) bool { return !old.RemoveAt.IsZero() && old.RemoveAt.Before(k.CreatedAt) })
-	for i, old := range s.keys {
-		if old.State != "retired" {
-			s.keys[i].State, s.keys[i].RetiredAt, s.keys[i].RemoveAt = "retired", k.SignsAt, removeAt
+	byID := func(keys []repo.SigningKey) map[string]repo.SigningKey {
+		m := map[string]repo.SigningKey{}
+		for _, k := range keys {
+			m[k.KeyID] = k
 		}
+		return m
 	}
-	s.keys = append(s.keys, k)
+	if !reflect.DeepEqual(byID(s.keys), byID(before)) {
+		return repo.ErrStale
+	}
+	s.keys = slices.Clone(after)
+	slices.SortStableFunc(s.keys, func(a, b repo.SigningKey) int { return a.CreatedAt.Compare(b.CreatedAt) })
 	return nil
 }
 

@@ -137,6 +137,11 @@ func newKeyRecord(algorithm string, s sealer, now, signsAt time.Time) (repo.Sign
 	if err != nil {
 		return repo.SigningKey{}, fmt.Errorf("generating a key: %w", err)
 	}
+	return keyRecord(private, algorithm, s, now, signsAt)
+}
+
+// keyRecord seals a key pair.
+func keyRecord(private crypto.Signer, algorithm string, s sealer, now, signsAt time.Time) (repo.SigningKey, error) {
 	der, err := x509.MarshalPKCS8PrivateKey(private)
 	if err != nil {
 		return repo.SigningKey{}, fmt.Errorf("encoding a key: %w", err)
@@ -162,7 +167,7 @@ func newKeyRecord(algorithm string, s sealer, now, signsAt time.Time) (repo.Sign
 // openKey unseals a key of the store. All of it derives from the sealed private half, whose id is checked: who can
 // write to the store, but has not the secret, can't bring in a key of his own.
 func openKey(r repo.SigningKey, sealers []sealer) (*signingKey, error) {
-	der, ok := open(sealers, r.SealedPrivate, r.KeyID)
+	der, _, ok := open(sealers, r.SealedPrivate, r.KeyID)
 	if !ok {
 		return nil, fmt.Errorf("%w: kid %q was sealed under a secret that is neither the secret nor a fallback", ErrSealed, r.KeyID)
 	}
@@ -182,12 +187,8 @@ func openKey(r repo.SigningKey, sealers []sealer) (*signingKey, error) {
 	if id != r.KeyID {
 		return nil, fmt.Errorf("%w: kid %q holds another key", ErrSealed, r.KeyID)
 	}
-	k := &signingKey{
+	return &signingKey{
 		id: id, method: method, private: private, public: private.Public(), jwk: key,
 		signsAt: r.SignsAt, retireAt: r.RetiredAt, removeAt: r.RemoveAt,
-	}
-	if r.State == stateRetired && k.retireAt.IsZero() {
-		k.retireAt = k.signsAt
-	}
-	return k, nil
+	}, nil
 }

@@ -14,6 +14,7 @@ import (
 	"errors"
 	"log/slog"
 	"math/big"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -83,14 +84,23 @@ func TestSealing(t *testing.T) {
 	t.Parallel()
 	keys := &store{}
 	old := service(t, func(c *tokens.Config) { c.Keys, c.Secret = keys, otherSecret })
-	token := issue(t, old, alice)
+	token, sealed := issue(t, old, alice), slices.Clone(keys.keys)
 
 	rotated := service(t, func(c *tokens.Config) { c.Keys, c.SecretFallbacks = keys, []string{otherSecret} })
 	if _, err := rotated.VerifyAccess(token, start); err != nil {
 		t.Errorf("with the old secret as a fallback: %v", err)
 	}
 
-	lost, err := tokens.New(config(func(c *tokens.Config) { c.Keys = keys }))
+	// It is sealed under the new secret now, so that the old one can be dropped.
+	if _, err := service(t, func(c *tokens.Config) { c.Keys = keys }).VerifyAccess(token, start); err != nil {
+		t.Errorf("after the old secret was dropped: %v", err)
+	}
+	// Who still has the old secret first does not undo it at its next Load, and is told at its next start.
+	if err := old.Load(t.Context()); !errors.Is(err, tokens.ErrSealed) {
+		t.Errorf("with the old secret alone: %v", err)
+	}
+
+	lost, err := tokens.New(config(func(c *tokens.Config) { c.Keys = &store{keys: sealed} }))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,7 +223,7 @@ func TestTimeline(t *testing.T) {
 	keys.change(func(k []repo.SigningKey) []repo.SigningKey {
 		next := second.keys[0]
 		next.State, next.SignsAt = "published", start.Add(10*time.Minute)
-		k[0].RetiredAt, k[0].RemoveAt = start.Add(time.Hour), start.Add(2*time.Hour)
+		k[0].RetiredAt, k[0].RemoveAt = start.Add(10*time.Minute), start.Add(2*time.Hour)
 		return append(k, next)
 	})
 	if err := s.Load(t.Context()); err != nil {
@@ -254,22 +264,31 @@ func TestTimeline(t *testing.T) {
 	}
 }
 
-// A key that is retired, or begins later, leaves nobody to sign: an error, and the old set stays.
+// Where nobody may sign, Load makes a key that does at once; one that is published only signs before its time.
 func TestNobodySigns(t *testing.T) {
 	t.Parallel()
-	keys := &store{}
-	s := service(t, func(c *tokens.Config) { c.Keys = keys })
-	for _, edit := range []func(*repo.SigningKey){
-		func(k *repo.SigningKey) { k.SignsAt = start.Add(time.Hour) },
-		func(k *repo.SigningKey) { k.SignsAt, k.RetiredAt = start, start },
-		func(k *repo.SigningKey) { k.RetiredAt, k.RemoveAt = time.Time{}, start },
+	for name, c := range map[string]struct {
+		edit func(*repo.SigningKey)
+		keys int
+	}{
+		"the key begins later": {func(k *repo.SigningKey) { k.SignsAt = start.Add(time.Hour) }, 1},
+		"the key is retired":   {func(k *repo.SigningKey) { k.RetiredAt, k.RemoveAt = start, start.Add(time.Hour) }, 2},
+		"the key is removed":   {func(k *repo.SigningKey) { k.RetiredAt, k.RemoveAt = start, start }, 1},
 	} {
-		keys.change(func(k []repo.SigningKey) []repo.SigningKey { edit(&k[0]); return k })
-		if err := s.Load(t.Context()); !errors.Is(err, tokens.ErrNotReady) || !s.Ready() {
-			t.Errorf("Load: %v, ready: %v", err, s.Ready())
+		keys := &store{}
+		s := service(t, func(c *tokens.Config) { c.Keys = keys })
+		keys.change(func(k []repo.SigningKey) []repo.SigningKey { c.edit(&k[0]); return k })
+		if err := s.Load(t.Context()); err != nil || !s.Ready() || len(keys.keys) != c.keys {
+			t.Errorf("%s: %v, ready: %v, %d keys", name, err, s.Ready(), len(keys.keys))
+		}
+		if _, err := s.VerifyAccess(issue(t, s, alice), start); err != nil {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }
+
+// lead is how long a key is published before it signs: twice the max-age and the leeway.
+const lead = 10*time.Minute + 30*time.Second
 
 // A change of algorithm: verifiers that have the old key set cached see nothing that they can't verify.
 func TestAlgorithmChange(t *testing.T) {
@@ -281,7 +300,7 @@ func TestAlgorithmChange(t *testing.T) {
 	if _, err := changed.VerifyAccess(before, start); err != nil {
 		t.Errorf("a token from before: %v", err)
 	}
-	for after, want := range map[time.Duration]string{0: tokens.ES256, 10*time.Minute - 1: tokens.ES256, 10 * time.Minute: tokens.EdDSA} {
+	for after, want := range map[time.Duration]string{0: tokens.ES256, lead - 1: tokens.ES256, lead: tokens.EdDSA} {
 		if _, alg := changed.SignerID(start.Add(after)); alg != want {
 			t.Errorf("after %v signs %s", after, alg)
 		}
@@ -295,7 +314,7 @@ func TestAlgorithmChange(t *testing.T) {
 		t.Errorf("back: %s signs, %d keys", alg, len(keys.keys))
 	}
 	// Retired keys of another algorithm are in nobody's way.
-	keys.change(func(k []repo.SigningKey) []repo.SigningKey { k[0].State, k[1].State = "retired", "retired"; return k })
+	keys.change(func(k []repo.SigningKey) []repo.SigningKey { k[0].RetiredAt, k[1].RetiredAt = start, start; return k })
 	if _, alg := service(t, algorithm(tokens.EdDSA), func(c *tokens.Config) { c.Keys = keys }).SignerID(start); alg != tokens.EdDSA {
 		t.Errorf("%q signs", alg)
 	}

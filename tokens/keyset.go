@@ -42,20 +42,28 @@ func newKeySet(order []*signingKey) (*keySet, error) {
 }
 
 // signer returns the key that signs at this time: of those with the wanted algorithm the one that began last, and
-// where none of these has begun yet (the algorithm was changed a moment ago) the last of any algorithm.
+// where none of these has begun yet (the algorithm was changed a moment ago) the last of any algorithm. Where none has
+// begun at all (another replica made the first key, and its clock is ahead) the next to begin signs early: it is
+// published already.
 func (s *keySet) signer(algorithm string, now time.Time) (*signingKey, error) {
 	if s == nil {
 		return nil, ErrNotReady
 	}
-	var best *signingKey
+	var best, early *signingKey
 	for _, k := range s.order {
 		if !k.signs(now) {
+			if k.signsAt.After(now) && before(k.signsAt, k.retireAt) && (early == nil || k.signsAt.Before(early.signsAt)) {
+				early = k
+			}
 			continue
 		}
 		wanted, bestWanted := k.method.Alg() == algorithm, best != nil && best.method.Alg() == algorithm
 		if best == nil || wanted && !bestWanted || wanted == bestWanted && !k.signsAt.Before(best.signsAt) {
 			best = k
 		}
+	}
+	if best == nil {
+		best = early
 	}
 	if best == nil {
 		return nil, ErrNotReady

@@ -40,12 +40,12 @@ func (s sealer) seal(private []byte, keyID string) []byte {
 	return s.aead.Seal(nil, nil, private, []byte(keyID))
 }
 
-// open returns what was sealed under this key id by the first of the sealers that can.
-func open(sealers []sealer, sealed []byte, keyID string) ([]byte, bool) {
-	for _, s := range sealers {
+// open returns what was sealed under this key id by the first of the sealers that can, and which that is.
+func open(sealers []sealer, sealed []byte, keyID string) (private []byte, by int, ok bool) {
+	for i, s := range sealers {
 		if private, err := s.aead.Open(nil, nil, sealed, []byte(keyID)); err == nil {
-			return private, true
+			return private, i, true
 		}
 	}
-	return nil, false
+	return nil, 0, false
 }

@@ -6,8 +6,6 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
-
-	"github.com/gatehouse-auth/gatehouse/repo"
 )
 
 // retryInterval is how often Run tries to load keys as long as there are none.
@@ -20,8 +18,10 @@ type Service struct {
 	sealers []sealer     // the secret's, then the fallbacks'
 	refresh []refreshKey // in the same order
 	hmac    [][]byte     // HS256 keys in the same order; nil for the other algorithms
-	loading sync.Mutex   // so that a slow Load does not put an older set over a newer
+	loading sync.Mutex   // so that a slow Load does not put an older set over a newer; it guards resealed too
 	set     atomic.Pointer[keySet]
+	// resealed is set once no key is left that only a fallback opens.
+	resealed bool
 }
 
 // New returns a service that has no keys yet. It does no I/O; every fault of
@@ -48,111 +48,9 @@ func New(c Config) (*Service, error) {
 	return s, nil
 }
 
-// Load reads the signing keys, and makes the first one where there is none of
-// the configured algorithm: replicas that start together agree on one. It may
-// be called again at any time; on an error the keys loaded before stay in use.
-//
-// A key that may sign and that no secret opens is ErrSealed. Any other such key
-// is left out, with a warning: without the secret nobody can tell whose it is.
-//
-// Where keys of another algorithm are signing already, a new key first signs
-// when every verifier has it, as in Rotate.
-func (s *Service) Load(ctx context.Context) error {
-	s.loading.Lock()
-	defer s.loading.Unlock()
-	set, err := s.load(ctx)
-	if err != nil {
-		return fmt.Errorf("loading the signing keys: %w", err)
-	}
-	s.set.Store(set)
-	return nil
-}
-
-func (s *Service) load(ctx context.Context) (*keySet, error) {
-	if s.cfg.Algorithm == HS256 {
-		return newKeySet(nil)
-	}
-	records, err := s.cfg.Keys.ListSigningKeys(ctx)
-	if err != nil {
-		return nil, err
-	}
-	if !s.hasKey(records) {
-		if records, err = s.createFirst(ctx, records); err != nil {
-			return nil, err
-		}
-	}
-	now := s.cfg.Now()
-	keys, err := s.openAll(records, now)
-	if err != nil {
-		return nil, err
-	}
-	set, err := newKeySet(keys)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := set.signer(s.cfg.Algorithm, now); err != nil {
-		return nil, fmt.Errorf("%w: the store has none that may sign now", err)
-	}
-	return set, nil
-}
-
-// hasKey reports whether there is a key of the configured algorithm that is not retired.
-func (s *Service) hasKey(records []repo.SigningKey) bool {
-	for _, r := range records {
-		if r.Algorithm == s.cfg.Algorithm && r.State != stateRetired {
-			return true
-		}
-	}
-	return false
-}
-
-// createFirst makes the first key of the configured algorithm and returns the list afterwards, in which it may be
-// another replica's key that won.
-func (s *Service) createFirst(ctx context.Context, records []repo.SigningKey) ([]repo.SigningKey, error) {
-	now := s.cfg.Now().UTC().Truncate(time.Microsecond)
-	signsAt := now
-	for _, r := range records {
-		if r.State != stateRetired {
-			signsAt = now.Add(s.lead())
-		}
-	}
-	record, err := newKeyRecord(s.cfg.Algorithm, s.sealers[0], now, signsAt)
-	if err != nil {
-		return nil, err
-	}
-	created, err := s.cfg.Keys.CreateFirstSigningKey(ctx, record)
-	if err != nil {
-		return nil, fmt.Errorf("creating the first key: %w", err)
-	}
-	if created {
-		s.cfg.Logger.InfoContext(ctx, "signing key created", "kid", record.KeyID, "alg", record.Algorithm, "signs_at", signsAt)
-	}
-	return s.cfg.Keys.ListSigningKeys(ctx)
-}
-
-// openAll unseals the keys that are not removed.
-func (s *Service) openAll(records []repo.SigningKey, now time.Time) ([]*signingKey, error) {
-	var keys []*signingKey
-	for _, r := range records {
-		if !before(now, r.RemoveAt) {
-			continue
-		}
-		k, err := openKey(r, s.sealers)
-		if err != nil && r.Algorithm == s.cfg.Algorithm && r.State != stateRetired && before(now, r.RetiredAt) {
-			return nil, err
-		}
-		if err != nil {
-			s.cfg.Logger.Warn("signing key left out", "kid", r.KeyID, "state", r.State, "error", err)
-			continue
-		}
-		keys = append(keys, k)
-	}
-	return keys, nil
-}
-
-// Run reloads the keys at half of JWKSMaxAge, so that this replica knows every
+// Run loads the keys at half of JWKSMaxAge, so that this replica knows every
 // key before another signs with it, until the context is done; it then returns
-// nil. A failure is logged, and the keys loaded before stay in use. As long as
+// nil. In this way it also rotates them, with Config.RotateEvery. A failure is logged, and the keys loaded before stay in use. As long as
 // there are none it tries every five seconds.
 func (s *Service) Run(ctx context.Context) error {
 	for {

@@ -18,14 +18,14 @@ func (c *cli) keyCommand() *cobra.Command {
 		},
 		&cobra.Command{
 			Use: "rotate", Short: "Make a new key and retire the others", Args: cobra.NoArgs,
-			Long: "Makes a new key and retires the others. The new one signs after ten minutes, when every service that verifies\n" +
+			Long: "Makes a new key and retires the others. The new one signs after twice the max-age, when every service that verifies\n" +
 				"has it; the others are published until their last token has expired. Servers that run need no restart.",
 			RunE: c.withStore(func(ctx context.Context, a *admin, _ []string) error {
 				issuer, err := newTokens(a.config, a.store, c.logger(a.config.Log))
 				if err != nil {
 					return err
 				}
-				if _, err := issuer.Rotate(ctx); err != nil {
+				if _, err := issuer.Rotate(ctx, false); err != nil {
 					return err
 				}
 				return c.listKeys(ctx, a.store)

@@ -2,7 +2,6 @@ package repotest
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -111,91 +110,6 @@ func testSweepersAtOnce(t *testing.T, r repo.Repository) {
 	}
 	if got := find(t, r, s.ID).Session; got.Generation != 21 {
 		t.Errorf("the live one has generation %d", got.Generation)
-	}
-}
-
-func testSigningKeys(t *testing.T, r repo.Repository) {
-	k := repo.SigningKey{
-		KeyID: "kid-1", Algorithm: "ES256", State: "signing", SealedPrivate: []byte{0, 255, 1}, PublicJWK: json.RawMessage(`{"kty":"EC"}`),
-		CreatedAt: at, SignsAt: at.Add(time.Minute),
-	}
-	created, err := r.CreateFirstSigningKey(t.Context(), k)
-	if err != nil || !created {
-		t.Fatalf("the first key: %t, %v", created, err)
-	}
-	second := k
-	second.KeyID = "kid-2"
-	if created, err := r.CreateFirstSigningKey(t.Context(), second); err != nil || created {
-		t.Errorf("a second one of the algorithm: %t, %v", created, err)
-	}
-	other := second
-	other.Algorithm, other.CreatedAt, other.RetiredAt, other.RemoveAt = "RS256", at.Add(-time.Hour), at, at.Add(time.Hour)
-	if created, err := r.CreateFirstSigningKey(t.Context(), other); err != nil || !created {
-		t.Errorf("one of another algorithm: %t, %v", created, err)
-	}
-	keys, err := r.ListSigningKeys(t.Context())
-	must(t, err)
-	for _, key := range []*repo.SigningKey{&k, &other} {
-		key.CreatedAt, key.SignsAt = stored(key.CreatedAt), stored(key.SignsAt)
-	}
-	other.RetiredAt, other.RemoveAt = stored(other.RetiredAt), stored(other.RemoveAt)
-	if diff := cmp.Diff([]repo.SigningKey{other, k}, keys); diff != "" {
-		t.Errorf("keys, the oldest first (-want +got):\n%s", diff)
-	}
-}
-
-func testRotateSigningKey(t *testing.T, r repo.Repository) {
-	key := func(id string, age time.Duration) repo.SigningKey {
-		return repo.SigningKey{
-			KeyID: id, Algorithm: "ES256", State: "published", SealedPrivate: []byte{1}, PublicJWK: json.RawMessage(`{}`),
-			CreatedAt: stored(at.Add(age)), SignsAt: stored(at.Add(age + time.Minute)),
-		}
-	}
-	first, second, third := key("1", 0), key("2", time.Hour), key("3", 2*time.Hour)
-	_, err := r.CreateFirstSigningKey(t.Context(), first)
-	must(t, err)
-	if err := r.RotateSigningKey(t.Context(), first, at); !errors.Is(err, repo.ErrConflict) {
-		t.Errorf("a key that is there: %v", err)
-	}
-	want := func(keys ...repo.SigningKey) {
-		t.Helper()
-		got, err := r.ListSigningKeys(t.Context())
-		must(t, err)
-		if diff := cmp.Diff(keys, got); diff != "" {
-			t.Errorf("keys (-want +got):\n%s", diff)
-		}
-	}
-	want(first)
-	retired := func(k repo.SigningKey, from, until time.Time) repo.SigningKey {
-		k.State, k.RetiredAt, k.RemoveAt = "retired", from, until
-		return k
-	}
-	removed := second.SignsAt.Add(30 * time.Minute)
-	must(t, r.RotateSigningKey(t.Context(), second, removed))
-	want(retired(first, second.SignsAt, removed), second)
-	must(t, r.RotateSigningKey(t.Context(), third, third.SignsAt.Add(time.Hour)))
-	want(retired(second, third.SignsAt, third.SignsAt.Add(time.Hour)), third)
-	if created, err := r.CreateFirstSigningKey(t.Context(), key("4", 0)); err != nil || created {
-		t.Errorf("a first key after all: %t, %v", created, err)
-	}
-}
-
-func testFirstKeys(t *testing.T, r repo.Repository) {
-	var made atomic.Int64
-	errs := together(20, func(i int) error {
-		created, err := r.CreateFirstSigningKey(background(), repo.SigningKey{
-			KeyID: sprint(i), Algorithm: "ES256", State: "signing", SealedPrivate: []byte{1}, PublicJWK: json.RawMessage(`{}`), CreatedAt: at, SignsAt: at,
-		})
-		if created {
-			made.Add(1)
-		}
-		return err
-	})
-	count(t, errs, func(error) bool { return false })
-	keys, err := r.ListSigningKeys(t.Context())
-	must(t, err)
-	if made.Load() != 1 || len(keys) != 1 {
-		t.Errorf("%d replicas made the first key, and there are %d", made.Load(), len(keys))
 	}
 }
 

@@ -1,7 +1,9 @@
 package sqlrepo
 
 import (
+	"bytes"
 	"context"
+	"maps"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -9,14 +11,13 @@ import (
 )
 
 const (
-	selectKeys     = `SELECT ` + keyColumns + ` FROM signing_keys ORDER BY created_at, kid`
-	insertFirstKey = `INSERT INTO signing_keys (` + keyColumns + `) SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9
-		WHERE NOT EXISTS (SELECT 1 FROM signing_keys WHERE alg = $2 AND state <> 'retired')`
+	selectKeys = `SELECT ` + keyColumns + ` FROM signing_keys ORDER BY created_at, kid`
 	insertKey  = `INSERT INTO signing_keys (` + keyColumns + `) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
-	retireKeys = `UPDATE signing_keys SET state = 'retired', retired_at = $1, remove_at = $2 WHERE state <> 'retired'`
-	forgetKeys = `DELETE FROM signing_keys WHERE remove_at < $1`
-	// Two replicas that start at once would both see no key: on Postgres the second waits for the first here. SQLite has
-	// one writer anyway.
+	updateKey  = `UPDATE signing_keys SET alg = $2, state = $3, sealed_private = $4, public_jwk = $5, created_at = $6,
+		signs_at = $7, retired_at = $8, remove_at = $9 WHERE kid = $1`
+	deleteKey = `DELETE FROM signing_keys WHERE kid = $1`
+	// Two replicas that change the keys at once would both read those of before: on Postgres the second waits for the
+	// first here, readers for nobody. SQLite has one writer anyway.
 	lockKeysPostgres = `LOCK TABLE signing_keys IN SHARE ROW EXCLUSIVE MODE`
 
 	saveKeySet = `INSERT INTO key_sets (url, body, fetched_at) VALUES ($1, $2, $3)
@@ -30,43 +31,81 @@ func (s *Store) ListSigningKeys(ctx context.Context) ([]repo.SigningKey, error) 
 	if err := s.list(ctx, &rows, selectKeys); err != nil {
 		return nil, s.fail(ctx, "listing signing keys", err)
 	}
+	return keyRecords(rows), nil
+}
+
+func keyRecords(rows []keyRow) []repo.SigningKey {
 	keys := make([]repo.SigningKey, 0, len(rows))
 	for _, row := range rows {
 		keys = append(keys, row.record())
 	}
-	return keys, nil
+	return keys
 }
 
-// CreateFirstSigningKey stores the first key of an algorithm.
-func (s *Store) CreateFirstSigningKey(ctx context.Context, k repo.SigningKey) (created bool, err error) {
-	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
+// SwapSigningKeys is a compare-and-swap of all keys.
+func (s *Store) SwapSigningKeys(ctx context.Context, before, after []repo.SigningKey) error {
+	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
 		if err := s.lockKeys(ctx, tx); err != nil {
 			return err
 		}
-		n, err := changeIn(ctx, tx, insertFirstKey, keyArgs(k)...)
-		created = n > 0
-		return err
+		var rows []keyRow
+		if err := tx.SelectContext(ctx, &rows, selectKeys); err != nil {
+			return err
+		}
+		held, expected := keysByID(keyRecords(rows)), keysByID(before)
+		if !maps.EqualFunc(held, expected, sameKey) {
+			return repo.ErrStale
+		}
+		return writeKeys(ctx, tx, held, after)
 	})
-	return created, s.fail(ctx, "storing the first signing key", err)
+	return s.fail(ctx, "changing the signing keys", err)
 }
 
-// RotateSigningKey stores a key and retires the others.
-func (s *Store) RotateSigningKey(ctx context.Context, k repo.SigningKey, removeAt time.Time) error {
-	err := s.inTx(ctx, func(tx *sqlx.Tx) error {
-		err := s.lockKeys(ctx, tx)
-		if err == nil {
-			_, err = changeIn(ctx, tx, retireKeys, micro(k.SignsAt), micro(removeAt))
+// writeKeys makes after of what is held.
+func writeKeys(ctx context.Context, tx *sqlx.Tx, held map[string]repo.SigningKey, after []repo.SigningKey) error {
+	stay := keysByID(after)
+	for id := range held {
+		if _, ok := stay[id]; ok {
+			continue
 		}
-		if err == nil {
-			_, err = changeIn(ctx, tx, forgetKeys, micro(k.CreatedAt))
+		if _, err := changeIn(ctx, tx, deleteKey, id); err != nil {
+			return err
 		}
-		if err == nil {
-			_, err = changeIn(ctx, tx, insertKey, keyArgs(k)...)
+	}
+	for _, k := range after {
+		old, there := held[k.KeyID]
+		if there && sameKey(old, k) {
+			continue
 		}
-		return err
-	})
-	return s.fail(ctx, "rotating the signing key", err)
+		text := insertKey
+		if there {
+			text = updateKey
+		}
+		if _, err := changeIn(ctx, tx, text, keyArgs(k)...); err != nil {
+			return err
+		}
+	}
+	return nil
 }
+
+func keysByID(keys []repo.SigningKey) map[string]repo.SigningKey {
+	byID := make(map[string]repo.SigningKey, len(keys))
+	for _, k := range keys {
+		byID[k.KeyID] = k
+	}
+	return byID
+}
+
+// sameKey compares two keys as the store keeps them.
+func sameKey(a, b repo.SigningKey) bool {
+	return a.KeyID == b.KeyID && a.Algorithm == b.Algorithm && a.State == b.State &&
+		bytes.Equal(a.SealedPrivate, b.SealedPrivate) && bytes.Equal(a.PublicJWK, b.PublicJWK) &&
+		sameTime(a.CreatedAt, b.CreatedAt) && sameTime(a.SignsAt, b.SignsAt) &&
+		sameTime(a.RetiredAt, b.RetiredAt) && sameTime(a.RemoveAt, b.RemoveAt)
+}
+
+// sameTime takes zero, which is stored as NULL, for itself alone.
+func sameTime(a, b time.Time) bool { return a.IsZero() == b.IsZero() && micro(a).Equal(micro(b)) }
 
 func (s *Store) lockKeys(ctx context.Context, tx *sqlx.Tx) error {
 	if !s.postgres() {
