@@ -55,7 +55,7 @@ func (s *Service) IssueAccess(u AccessSubject, now, notAfter time.Time) (token s
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	if token, err = s.sign(claims, now); err != nil {
+	if token, err = s.sign("JWT", claims, now); err != nil {
 		return "", time.Time{}, fmt.Errorf("signing an access token: %w", err)
 	}
 	if len(token) > s.cfg.MaxTokenBytes {
@@ -103,19 +103,21 @@ func (s *Service) userIDValue(id string) any {
 }
 
 // sign signs with the key whose time it is. An HS256 token has no "kid": its verifiers know one secret.
-func (s *Service) sign(claims jwt.Claims, now time.Time) (string, error) {
+func (s *Service) sign(typ string, claims jwt.Claims, now time.Time) (string, error) {
 	set := s.set.Load()
 	if s.hmac != nil {
 		if set == nil {
 			return "", ErrNotReady
 		}
-		return jwt.NewWithClaims(jwt.SigningMethodHS256, claims).SignedString(s.hmac[0])
+		token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
+		token.Header["typ"] = typ
+		return token.SignedString(s.hmac[0])
 	}
 	key, err := set.signer(s.cfg.Algorithm, now)
 	if err != nil {
 		return "", err
 	}
 	token := jwt.NewWithClaims(key.method, claims)
-	token.Header["kid"] = key.id
+	token.Header["typ"], token.Header["kid"] = typ, key.id
 	return token.SignedString(key.private)
 }

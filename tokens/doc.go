@@ -9,6 +9,7 @@
 //     can verify with the keys that JWKS publishes.
 //   - IssueRefresh and ParseRefresh: refresh tokens, which this service alone
 //     reads. The same input gives the same bytes, on every replica.
+//   - SignStatement: what this service says about something else than a user.
 //   - DeriveKey: keys for other uses of the service's secret.
 //
 // Verification is strict: the algorithm is the key's, never the token's
