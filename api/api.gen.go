@@ -704,6 +704,12 @@ type RefreshParams struct {
 	XCSRFToken CSRFToken `json:"X-CSRF-Token,omitempty,omitzero"`
 }
 
+// GetRevocationsParams defines parameters for GetRevocations.
+type GetRevocationsParams struct {
+	// IfNoneMatch The `ETag` of the copy that the client has.
+	IfNoneMatch IfNoneMatch `json:"If-None-Match,omitempty,omitzero"`
+}
+
 // DeleteSessionsParams defines parameters for DeleteSessions.
 type DeleteSessionsParams struct {
 	// Scope `others` keeps the session of this access token; `all` ends it too.
@@ -1187,6 +1193,20 @@ type ClientInterface interface {
 	// Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 	Refresh(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetRevocations Get what was revoked lately
+	//
+	// A signed statement of the sessions that ended, and of the users that were deleted or disabled,
+	// while access tokens of theirs may be alive: for services that verify tokens by themselves and
+	// don't want to wait until they expire. It is a JWT with the `typ` `revocations+jwt`, signed by the
+	// key that signs access tokens, with the claims `iss`, `iat`, `exp`, `access_lifetime` (seconds),
+	// `sessions` (base64url of the first 8 bytes of the SHA-256 of each session's id, sorted, one
+	// behind the other) and `users` (base64url of the first 8 bytes of the SHA-256 of the user's id,
+	// each with a time: tokens that were issued then or before are refused). docs/services.md has all
+	// of it. Fetch it every few seconds, with `If-None-Match`.
+	//
+	// Corresponds with GET /auth/revocations/ (the `GetRevocations` operationId).
+	GetRevocations(ctx context.Context, params *GetRevocationsParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// RevokeWithBody End the session of a token
 	//
 	// Token revocation (RFC 7009) for registered services: ends the session of the access or refresh
@@ -1652,6 +1672,30 @@ func (c *Client) RefreshWithBody(ctx context.Context, params *RefreshParams, con
 // Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 func (c *Client) Refresh(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewRefreshRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetRevocations Get what was revoked lately
+//
+// A signed statement of the sessions that ended, and of the users that were deleted or disabled,
+// while access tokens of theirs may be alive: for services that verify tokens by themselves and
+// don't want to wait until they expire. It is a JWT with the `typ` `revocations+jwt`, signed by the
+// key that signs access tokens, with the claims `iss`, `iat`, `exp`, `access_lifetime` (seconds),
+// `sessions` (base64url of the first 8 bytes of the SHA-256 of each session's id, sorted, one
+// behind the other) and `users` (base64url of the first 8 bytes of the SHA-256 of the user's id,
+// each with a time: tokens that were issued then or before are refused). docs/services.md has all
+// of it. Fetch it every few seconds, with `If-None-Match`.
+//
+// Corresponds with GET /auth/revocations/ (the `GetRevocations` operationId).
+func (c *Client) GetRevocations(ctx context.Context, params *GetRevocationsParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetRevocationsRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -2380,6 +2424,46 @@ func NewRefreshRequestWithBody(server string, params *RefreshParams, contentType
 	return req, nil
 }
 
+// NewGetRevocationsRequest constructs an http.Request for the GetRevocations method
+func NewGetRevocationsRequest(server string, params *GetRevocationsParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/revocations/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		var headerParam0 string
+
+		headerParam0, err = runtime.StyleParamWithOptions("simple", false, "If-None-Match", params.IfNoneMatch, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+		if err != nil {
+			return nil, err
+		}
+
+		req.Header.Set("If-None-Match", headerParam0)
+
+	}
+
+	return req, nil
+}
+
 // NewRevokeRequestWithFormdataBody calls the generic Revoke builder with application/x-www-form-urlencoded body
 func NewRevokeRequestWithFormdataBody(server string, body RevokeFormdataRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2962,6 +3046,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /auth/refresh/ (the `Refresh` operationId).
 	RefreshWithResponse(ctx context.Context, params *RefreshParams, body RefreshJSONRequestBody, reqEditors ...RequestEditorFn) (*RefreshResponse, error)
+
+	// GetRevocationsWithResponse Get what was revoked lately
+	//
+	// A signed statement of the sessions that ended, and of the users that were deleted or disabled,
+	// while access tokens of theirs may be alive: for services that verify tokens by themselves and
+	// don't want to wait until they expire. It is a JWT with the `typ` `revocations+jwt`, signed by the
+	// key that signs access tokens, with the claims `iss`, `iat`, `exp`, `access_lifetime` (seconds),
+	// `sessions` (base64url of the first 8 bytes of the SHA-256 of each session's id, sorted, one
+	// behind the other) and `users` (base64url of the first 8 bytes of the SHA-256 of the user's id,
+	// each with a time: tokens that were issued then or before are refused). docs/services.md has all
+	// of it. Fetch it every few seconds, with `If-None-Match`.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /auth/revocations/ (the `GetRevocations` operationId).
+	GetRevocationsWithResponse(ctx context.Context, params *GetRevocationsParams, reqEditors ...RequestEditorFn) (*GetRevocationsResponse, error)
 
 	// RevokeWithBodyWithResponse End the session of a token
 	//
@@ -4371,6 +4471,101 @@ func (r RefreshResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r RefreshResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// GetRevocationsResponse200Headers the declared response headers of an HTTP 200 response for GetRevocations
+type GetRevocationsResponse200Headers struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+// GetRevocationsResponse304Headers the declared response headers of an HTTP 304 response for GetRevocations
+type GetRevocationsResponse304Headers struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+// GetRevocationsResponse400Headers the declared response headers of an HTTP 400 response for GetRevocations
+type GetRevocationsResponse400Headers struct {
+	XRequestID *string
+}
+
+// GetRevocationsResponse500Headers the declared response headers of an HTTP 500 response for GetRevocations
+type GetRevocationsResponse500Headers struct {
+	XRequestID *string
+}
+
+// GetRevocationsResponse503Headers the declared response headers of an HTTP 503 response for GetRevocations
+type GetRevocationsResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type GetRevocationsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationProblemJSON400 *BadRequest
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetRevocationsResponse200Headers
+	// Headers304 the parsed response headers for an HTTP 304 response
+	Headers304 *GetRevocationsResponse304Headers
+	// Headers400 the parsed response headers for an HTTP 400 response
+	Headers400 *GetRevocationsResponse400Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *GetRevocationsResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *GetRevocationsResponse503Headers
+}
+
+// GetApplicationProblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetRevocationsResponse) GetApplicationProblemJSON400() *BadRequest {
+	return r.ApplicationProblemJSON400
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetRevocationsResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetRevocationsResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r GetRevocationsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetRevocationsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetRevocationsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetRevocationsResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5816,6 +6011,28 @@ func (c *ClientWithResponses) RefreshWithResponse(ctx context.Context, params *R
 		return nil, err
 	}
 	return ParseRefreshResponse(rsp)
+}
+
+// GetRevocationsWithResponse Get what was revoked lately
+//
+// A signed statement of the sessions that ended, and of the users that were deleted or disabled,
+// while access tokens of theirs may be alive: for services that verify tokens by themselves and
+// don't want to wait until they expire. It is a JWT with the `typ` `revocations+jwt`, signed by the
+// key that signs access tokens, with the claims `iss`, `iat`, `exp`, `access_lifetime` (seconds),
+// `sessions` (base64url of the first 8 bytes of the SHA-256 of each session's id, sorted, one
+// behind the other) and `users` (base64url of the first 8 bytes of the SHA-256 of the user's id,
+// each with a time: tokens that were issued then or before are refused). docs/services.md has all
+// of it. Fetch it every few seconds, with `If-None-Match`.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /auth/revocations/ (the `GetRevocations` operationId).
+func (c *ClientWithResponses) GetRevocationsWithResponse(ctx context.Context, params *GetRevocationsParams, reqEditors ...RequestEditorFn) (*GetRevocationsResponse, error) {
+	rsp, err := c.GetRevocations(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetRevocationsResponse(rsp)
 }
 
 // RevokeWithBodyWithResponse End the session of a token
@@ -7630,6 +7847,137 @@ func ParseRefreshResponse(rsp *http.Response) (*RefreshResponse, error) {
 	return response, nil
 }
 
+// ParseGetRevocationsResponse parses an HTTP response from a GetRevocationsWithResponse call
+func ParseGetRevocationsResponse(rsp *http.Response) (*GetRevocationsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetRevocationsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 304:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetRevocationsResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 304:
+		var headers GetRevocationsResponse304Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = value
+		}
+		if values := rsp.Header.Values("ETag"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "ETag", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.ETag = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers304 = &headers
+	case rsp.StatusCode == 400:
+		var headers GetRevocationsResponse400Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers400 = &headers
+	case rsp.StatusCode == 500:
+		var headers GetRevocationsResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers GetRevocationsResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseRevokeResponse parses an HTTP response from a RevokeWithResponse call
 func ParseRevokeResponse(rsp *http.Response) (*RevokeResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9033,6 +9381,9 @@ type ServerInterface interface {
 	// Refresh Get a new access token and rotate the refresh token
 	// (POST /auth/refresh/)
 	Refresh(w http.ResponseWriter, r *http.Request, params RefreshParams)
+	// GetRevocations Get what was revoked lately
+	// (GET /auth/revocations/)
+	GetRevocations(w http.ResponseWriter, r *http.Request, params GetRevocationsParams)
 	// Revoke End the session of a token
 	// (POST /auth/revoke/)
 	Revoke(w http.ResponseWriter, r *http.Request)
@@ -9381,6 +9732,47 @@ func (siw *ServerInterfaceWrapper) Refresh(w http.ResponseWriter, r *http.Reques
 	handler.ServeHTTP(w, r)
 }
 
+// GetRevocations operation middleware
+func (siw *ServerInterfaceWrapper) GetRevocations(w http.ResponseWriter, r *http.Request) {
+
+	var err error
+	_ = err
+
+	// Parameter object where we will unmarshal all parameters from the context
+	var params GetRevocationsParams
+
+	headers := r.Header
+
+	// ------------- Optional header parameter "If-None-Match" -------------
+	if valueList, found := headers[http.CanonicalHeaderKey("If-None-Match")]; found {
+		var IfNoneMatch IfNoneMatch
+		n := len(valueList)
+		if n != 1 {
+			siw.ErrorHandlerFunc(w, r, &TooManyValuesForParamError{ParamName: "If-None-Match", Count: n})
+			return
+		}
+
+		err = runtime.BindStyledParameterWithOptions("simple", "If-None-Match", valueList[0], &IfNoneMatch, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""})
+		if err != nil {
+			siw.ErrorHandlerFunc(w, r, &InvalidParamFormatError{ParamName: "If-None-Match", Err: err})
+			return
+		}
+
+		params.IfNoneMatch = IfNoneMatch
+
+	}
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetRevocations(w, r, params)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // Revoke operation middleware
 func (siw *ServerInterfaceWrapper) Revoke(w http.ResponseWriter, r *http.Request) {
 
@@ -9686,6 +10078,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/password/{$}", wrapper.ChangePassword)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/introspect/{$}", wrapper.Introspect)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/revoke/{$}", wrapper.Revoke)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/revocations/{$}", wrapper.GetRevocations)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetAuthorizationServerMetadata)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/openid-configuration", wrapper.GetOpenIDConfiguration)
@@ -11279,6 +11672,116 @@ func (response Refresh503ApplicationProblemPlusJSONResponse) VisitRefreshRespons
 	return err
 }
 
+type GetRevocationsRequestObject struct {
+	Params GetRevocationsParams
+}
+
+type GetRevocationsResponseObject interface {
+	VisitGetRevocationsResponse(w http.ResponseWriter) error
+}
+
+type GetRevocations200ResponseHeaders struct {
+	CacheControl string
+	ETag         string
+	XRequestID   *string
+}
+
+type GetRevocations200ApplicationJwtResponse struct {
+	Body          io.Reader
+	Headers       GetRevocations200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetRevocations200ApplicationJwtResponse) VisitGetRevocationsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "application/jwt")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
+type GetRevocations304Response = NotModifiedResponse
+
+func (response GetRevocations304Response) VisitGetRevocationsResponse(w http.ResponseWriter) error {
+	w.Header().Set("Cache-Control", fmt.Sprint(response.Headers.CacheControl))
+	w.Header().Set("ETag", fmt.Sprint(response.Headers.ETag))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(304)
+	return nil
+}
+
+type GetRevocations400ApplicationProblemPlusJSONResponse struct {
+	BadRequestApplicationProblemPlusJSONResponse
+}
+
+func (response GetRevocations400ApplicationProblemPlusJSONResponse) VisitGetRevocationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(400)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRevocations500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response GetRevocations500ApplicationProblemPlusJSONResponse) VisitGetRevocationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type GetRevocations503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response GetRevocations503ApplicationProblemPlusJSONResponse) VisitGetRevocationsResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type RevokeRequestObject struct {
 	Body *RevokeFormdataRequestBody
 }
@@ -12570,6 +13073,9 @@ type StrictServerInterface interface {
 	// Refresh Get a new access token and rotate the refresh token
 	// (POST /auth/refresh/)
 	Refresh(ctx context.Context, request RefreshRequestObject) (RefreshResponseObject, error)
+	// GetRevocations Get what was revoked lately
+	// (GET /auth/revocations/)
+	GetRevocations(ctx context.Context, request GetRevocationsRequestObject) (GetRevocationsResponseObject, error)
 	// Revoke End the session of a token
 	// (POST /auth/revoke/)
 	Revoke(ctx context.Context, request RevokeRequestObject) (RevokeResponseObject, error)
@@ -12938,6 +13444,32 @@ func (sh *strictHandler) Refresh(w http.ResponseWriter, r *http.Request, params 
 	}
 }
 
+// GetRevocations operation middleware
+func (sh *strictHandler) GetRevocations(w http.ResponseWriter, r *http.Request, params GetRevocationsParams) {
+	var request GetRevocationsRequestObject
+
+	request.Params = params
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetRevocations(ctx, request.(GetRevocationsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetRevocations")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetRevocationsResponseObject); ok {
+		if err := validResponse.VisitGetRevocationsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // Revoke operation middleware
 func (sh *strictHandler) Revoke(w http.ResponseWriter, r *http.Request) {
 	var request RevokeRequestObject
@@ -13219,191 +13751,198 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lchs3luivoPruVOIMSZHUy6IqtVeWpViyLduSHGUcetkgGyRhNoGeBloU7fKt+zV3/iOfcr9kCwdA",
-	"P0GKtJjE2fHW1sRqdgMHwMF5Pz55Az6NOCNMCq/zyRsTHJAY/nmMB2NyzJmMeaj+DogYxDSSlDOv4/mM",
-	"14XkMfE7SI4JwkzMSIyoQEMeIzmmAg1CSphEOOSMNLyaJwZjMsVqKDmPiNfxhIwpG3k1764+4nX1sC4m",
-	"NKpzmASH9YhTJknsdYY4FOTz55p3co1HVWCOx5iNiECzMWEATcAHyVRNHnAi1Nwx+WdCYxJ4HRknZDEs",
-	"ao7XST+kg3uWH8FLNTTFd3U8Ij/+///7//waogwJMuAsWHvSS/LPhAh59rQ61wWeEqG3NNZvqXnUMgWJ",
-	"b0n8nUAhHzXQK0aQHGMJP5nNF4QFQp3KhEQS0SGiUv01I2FYH/J4SoJNncwlkfH8aAgPyyu40nuCJEcz",
-	"TCXqkyGPCcDJyJ1EMp6j7y9Pj9FBq9VEv/2r1Wy0G9uPlu/hlDI6TaZep1WzYCuYRiReC+4rIo85n1Di",
-	"OOSYDGMixr0BvOAjzALkH19dnvYknxDm1xDBg7E6DYz8KyLrx+ZFrjZaID5jHSSIrCEeo4CERJIA9edd",
-	"hpm9MHBgAs9FdnSCCEE5U+fEb0nc6LINHdHNzc1RIseESTrA0rHgazW7moig/hzNxnQwTvGMDsh36gQn",
-	"hAmEY4ISQQJ9anv7u+rU7juwLwX8c82LcIynRFrKdHV5eq0Aca9A/awBrSmKEBOD9IynF6fPg7kCltzh",
-	"aRQqqLYvX7ce49f7x9M3rZNxcPD2497r832xG0/PPuI3tx/keKjQ+679chTvPHv6cfJuNjy4u7q9fPn4",
-	"3dHo53Ov5lEFgCagXs1jeKrG/aWuwKlrcAvoi+9eEDaSY6/T3t2rOUjC2fCCM/ISy8HYvVBfUUNANrjx",
-	"PJpX7v8Yi+I6u97O8Hp2ltzejKePf5n3psET/tPlu6Out2gFZ8O6gqOuAVmwhFazvVNdw2eFDiLiTBA4",
-	"uKPBgAhxSYYKd9SDAWeSMKn+iaMoVGhJOduKYt4PyfTvHwSHM07BV18Eago43h7jsneLQxp4NS8gEtNQ",
-	"7Yz6SZ03ZfCbunvkLgKcVPDIeI77ajBAr5onJJaJ8Do7TUVIqIRtUtsr7UAKcew0ZolJzDojLMmYJ4J0",
-	"DLydMlSf87v1HzEZeh3vf21lHHdL/yq2XusB9JZVDxrDvmUATakQlI1qGWRAYRTJKRGPDvJLQPkNBIub",
-	"R6TLgPDAPT80OKTol77famzJk8GYBA10qSlhDUigItd4hCnTpCknM9zc3NTLJMa1bvPJVpkifa55v9QN",
-	"K6xrXrjs84xpwsY9wYF58iDcMnjTM8w2j1uKxfIYTRX3GlISBtlWwTdw1+KYq9349VMOJxXzhg+Q4eIK",
-	"HdXbKbHztiIsxIzHgff5/XI8bRbxNBUK1sDU8ho3haklWGaaHFGRSWQK5TrIn+JQyx89RYt9wF+/BJWP",
-	"ZlRqDmQ2mzLk6/31G0XMewja8GB+zfkLHI/IgxBHraQnOe+FMFSeJuW2Rr2l9gdeAgGA6S0yXBZueySN",
-	"BLkQC1rbRSyww0rOkZ1/KQqUoN0UBriXR8qr6yC/CMAGD1Rx3FNMwwfymIGIh72hHqd0lpmIkSPHIORx",
-	"ojG/T0LORkriNWcLZPmeM22WzrQ4zcqXOw/4Jo7Vzw1o1L2FG6DXDaI+ZlyOSZyuvct8HtMR1cwIhyGf",
-	"wXgY9WM+E/Amk0VFZxjzaTYQlaTRZReEwp+g2uQEZsOccmxMSDyv8KgHINbJ3QA0zVMe92kQaAH0i/GL",
-	"TDENNWMmMR3SIpqdqF/1mZtf10QeUocRcBDESniwCJRNtRSHHMBtBJWq4xqMooGSAuQcRTG/pQHJ3aVb",
-	"JYUYu0J5XQqr8GDAEyZ7ARVqa+yI5rFauf0FKXVgY4i4cby6JFGI5w8kW8QM1ovtaLWSIHL21FzdMRYI",
-	"hzHBwRz1CWHIfhvAbuNVydaBS3CeYaF1RK3t34twFbA3xZEKy+URYSTIlmbX30F+BQK/gX4iEmHEyAxx",
-	"RjQSOJF1c8zrpxgzuRQFHEef2SQ2o8pqhSMdkczPx/2fBvQVPT99+/GsdUHPxNlURu+Oz/bOpuLujM5o",
-	"8CycnX3g9CoM3p6xZoPMzz8GN2f0FT1rvqTnB41BO2SgiipVTHid1v7B7s7j1v5+O33YUwrotpJvreUl",
-	"/8PjPRB9zcEVfmrvHrSbIBeDsmMQ7QnBMWiyidBWKRp4HW+nbZ4Y/RaHdEBA4V4N2+CAXLh2VFC+IsIO",
-	"UZ/LcUGpEkSWUAXsjPWcoXEZrhSMktp4Vc+sV8u+zMxcD9Oxzp6+BgX7xGjUD1K0gkijWC/Tz0tqvPnh",
-	"Plm4pBFVrqe1XAEJyCZbriJVoNsUQVoMHhVoRFhCGUH9ROah7SC/AtAGRWZ7rBdc/gwi5mbO1W2gWbYF",
-	"As1IrJQlsBE11rPYLN3Y1XVjB/gbkX0cA/sdYCzGhLdkV/ILAGVZvS9nHAVc/dBlqcIxIkpGaWh8USdS",
-	"mE19lkpYZpe1tJTIMY/pRzhkpL6z03SZEdWMtXqAp0Rr5lQ20A1YiQdjMpggrSJo21vVQfF1GYvOmFQs",
-	"IDyJYx4/0F6kR+qBZaKM6VbvHfAkDOAMteW/gd4kXGonSGo1CbQLa84TFJOIx1oIXX4LdvP2ILsqZGG5",
-	"xwpUgHwTSH6EhjgJpcVos3pFvQpzGStkyEdA5EBpw4kgKGEBiUubskEypw1Mx2Ac34iRUNvZ84d+wVFM",
-	"RlRIEpMgPX69SnUzAlBTBRnEWhZYg74Zo76hBRPGZ2xVQ5+BcxNHvM4CgYYwReKUOjCit4R1MjufBqrM",
-	"xv5cuvCSSBxgidcTwGlgKLugI0bZqIfDkaK5CRE9kUTqKith6Vfv5Kq9u+e9rymqEXMRkYEEYZYFYAn2",
-	"Ot5Yykh0trYUQW6YKRoDPoUHW9lnW96iQXrqzd6UyDEPStPrHe/pw+n1saADr1Z6GnEhAUIhErBML4LI",
-	"q3kfZhPRS2K6DO4GeJsBW7fU+w3Yv8w1BOJ6CU6FMh6YwW+53vXVt0h9MyFbnvPrDe2NSPofyEC6QNeR",
-	"Ad77la9ainELxMWp+f0hioMjpiEXTbHsS3jnYVfqgh8NJL0lR9og8yC6y3gPw2A9Y94pkV79Y2r7GfKE",
-	"BZkbAQgQGsQEBC0citXp7xUdsTplKDUILyW7VTA3RHlL60uprlVogfZaT1IH+RVAvi5qe8HlqTqiB+KE",
-	"7MFBF3HBnP59PHYnO+P0m/uP1864IZ0wJpqrI5FAzAV4d8Gla7n9nCexgAM1U29Q+7vg8iUPtJXXGWmg",
-	"ieB3QgcZUIEGSRwTJv+yJOkV2H8vuDzS1t8H4V/VmJxHRDOzsNZDKpD+IHUda5fY2gZ+M4rBj2zmpZjr",
-	"gHUzYv8apvMOctnfN4fOrw3524ybZhZzNuqlzvmSemcuQkpy7XHEdDSWax5ofgyY9b7DLIG2ESNFcUxj",
-	"MVi6ykNFpYC3CBTSCUHYGgKE5plfn8PlMhUMNxQzkrBUBuzlbNAlZMlskIrSG2OxIv7adTnA7DuJ+kr1",
-	"VRLsvfSg6XK7lAe5D4cWQP6VB4R0mSMiBPnuxRgkTi2BxojWT2SKYGMeBiROrRZjHJOgy/xnSlvzjS6L",
-	"QCEKEJX6uARXiF86TW0hA1tPnyDCAhJsEnGVFEqCV4n83aLncgGoamkxUQw6gNgywoIGUhBAxCsEgK1n",
-	"v8gPDFtzH3IWfT2/g7RlT42jEUecAX5p05TaKvVWJX5OR8opsJEJn5srAlc17DJuXD/GCCIzU28W7XOo",
-	"flDiHgRpKx1ZvYELMQ1dtjQ2z7e7lDAYwK9lj6ynIPeIBiHxa12WPjCEIv9OTBJBAh99j5HxxJWdunIG",
-	"wJfileFQ0ZDHXUZuSTxXV/lRDflKOym750uRitXoDbVQEzRduUJf6Pj6c5WdzXlY/r3CXwuQYA1LMSa2",
-	"dKlcUa9fk9Z7zflLzOZHUpJppBNvHoAKvDfFbN7DdrQCMnCkfiwJZKKBbhbkYZQouonhtzjSzkd62LFz",
-	"E9+DHmVIN4IgZTDQGN8Su+A0GckaTHic08MYkTMeTwBdSrCVEQbSW+ppfsvyw04zYR6GJm8ZvsU01Cfx",
-	"ABSBPK1ekhttkY8KZMdYJ7VIgQIscR8L0kDXNuQbhVjqcJeFWLJb1mvs8PYG58BYzv0rcG+KohQXHIAg",
-	"x/gsY8aKzwVkQBU7WxBV6FfAM4zN7lpeFMeGVY+xUOP3+omYq9ct8tqLibDsMs4GxPhvq6O7fMQTMhfZ",
-	"bEMi1WxpSoAmkdYA3mVpXJ1xRJZ565+D6qng/pIEFF8DXmxIIZuqESsK2RUx5woRy1igsotHSblvr0/r",
-	"j++LPtktojtMpwVEg/GZf2ANZSwH9aZjs0EW1apODlhQXXKamQmXrKX70CkqWBmAG7PdpAvV6UL5kIRj",
-	"ONdPXhTziMSSEpGddtlkeSSKcQ4jxREomGPyaVfNncc1b0pZmsRU8yJF/2M1xn/92u3etZv1bvdun7z/",
-	"+394lfSmGsxu41gdaY83aTLWGIchYSPtBZ3iwIQSQvbc/t72HvrtXzuN1qMSgK12Eb6d7SKAR/V3uP6x",
-	"WT9o9P5PfQGINIjcJl1wFhgkSDfKhG0MOBvSURLDxh+iKZ4ruhKSoUQ8kSapTlo9yqT35gDf23FBIoTz",
-	"pMycxfgT6xs0aaHt5v6jXDLfTIcMxEYBScGfJkJq9m9wWSQ6mIA5j74CIlDedYAE1NVApFGmGRBUuube",
-	"bbUdU8ckoDEZSO1MXROCFRC7ml6YJWr+qq9RGZ9LQL1PB+Hg+1RQ2xtK3l6+qF5OHCxwJ2TpnFnCIo4i",
-	"vXU4AMMXlWQqHLnSKRQ4jvFc/Z3E4GsY8niKJZBW6t23YPVNDQB0Lev46vK0upx8kO0CihNiYdmquluG",
-	"q9fSuGrFkq1CnSNKG01DvT+xtLrenEO0suzUvFxZ9IlS8RVxi/FAktjYgGuoH2I2URg7CJNAmzGzFQ54",
-	"rFAKjXksCOoDOZt7tez4cpb23FJ2mgd7y4j1f3W7d83m+x+cRDCL9q2SaCoJEhEeEIRjcBZTmWUewIoO",
-	"URJFJAY5MOTqaAdKugt4cWE6jrhIwHebq8Bs/tHtivfL1lFGYbuoWrZlLmQ+mUZy7sBYhvQ7YPNSZH1K",
-	"pn0SQ7RZdRCw1lVwg9jHxbGf8ZkRa7WNxwR1amuoV0nXL69Mj+payyklYZBG7BVhsYKdg2KkSZbV4weO",
-	"kiWF10AQROdXry6Q+crkuB80W48OEUZabkH9OcjW6gAa9x6VnT+VPl1r03Hla1Gda674MvhO0hAHUOQt",
-	"jeExCvmID4cNdCbRwJbJUO+Cfc7QqkNkzN+MiNQGruQDa6NTKg8acR40XNermC1QQTR0fnOdZu/4BaHO",
-	"t9vJh5aXQeqYTRwDLU000HNCIvCFM4WlPJ4jzsK5E5g0v8Bx1szmBWWWI/N6vnQHEpQNCGod7DfrzVa9",
-	"2bpuNjvw/+8aeUJFmdzbcWBzMZ1hUS2MhEkaLoRnxYlcaRL3T1g06ZpvUcJCyBMDHSCXuLMiKK60jPtB",
-	"sQgGuXyzMZYKLdEYRxFhq25CPudDkaRkqu6cSf54v4Ad3KdJvRUOwlRA9MLEhTPPkNB5Qs69quUvuos8",
-	"PCM4lOMqfbBqaLZyPnGu+pbEgmp1eTm1MiNmX7jAsQkDwi3huawUtuIJz3njzKUHsguYV8tRMiWNoz4R",
-	"NLCCUkm+XEp3KoUTQNRUqoPx49kQ9hLP3tt+vHOP9Lz8hh+ZcA6geQq1sKR9GlI5P8z7IaUg4dC6kODB",
-	"mpffxpy6l57qI99jRYAffdEyfyeFCF0QEpAgUyS7rKBy6l3xDVL2AApf26lWUKT0hVvEjRYejnZAMZNc",
-	"HBMcIMZjKJzUQE+IEtu0McfEPVU3s6qpFCjTqoDcr0yXLmyKCCVW7Ly3+Yhho6RRXXjnde5yaYuuw5yB",
-	"M2+MsV7stdFv/2o32o86yNehhr6u+QUGSHPJDN9Jo8YHIaZTUYPHihzXadBl8BBOYc6TGPEZS9/TCv8c",
-	"fIIG9QAOjRRlsqCAyNG5PuchwQxElSRwSSh6YwFgzBBolqC/wWPRMDe+oGUuuZdYrvqmcGu4HyR1Pmf9",
-	"4YojC7pA9c5l9FaGF0nfrXAvQWNf81m/sZ7edW3O/TstQiPGZzVTcMpYmxiZ5ctH6NO+V9I2Z+/C/POb",
-	"566j1+HaaEJMCbL93dZ+DZl/PUa//WtP//W4ub2vEP2Rgw+Fozz/1SH+Ne/S/PckeHp15GTJg/jWueHE",
-	"+XSy6EyNFfExkuNk2o9iylLz7oS4peSJVglTkI8B3iOv5r16/toJK3PClIiC0CXoyPnxnfPj+f2yiIJT",
-	"z1KDbda7sOB4r4hDf5qQOfw3tSctk/oUjlQsTGWQ1IAuCF467NPmut0375V57SHCKXyYypYLIMxyW4po",
-	"ZH9JPenGdgpX4vFOa0ehfg29igg7e4qOOWNkINFTKgYc9MhWI6sAV9yBFTNjnNJbOOIxleOpyKGzMRnm",
-	"JTuTWg2hUcBwDlPhw9iJTdCMNlSvbllclKPj+HTNTJxP60Bh8nCcJeCoEFABrrAfNStk9+eSOO9/lrfj",
-	"Nomkm41j0kBH/czGYGLinKMuzuhxlA9lxqOZBmMVZUm7heudmDNf6JML0tUzg9Y5q4V5QQsKiPodY4ix",
-	"HmlBiMjsL75I+v46O1CWDDXqLMTkdfHWvcFrbecSLFm8fbUVyYiL6NlocF0k1uFC1LHNvbyd+/c0RjMy",
-	"+4PmKjt5ygstweLcvJgIcAVfLzLu5XRrnBX5EhOBcJ8nsqQltIxo1Wwe6L8dHMNk3LmknYw4mVTYLJYh",
-	"F52F+nN4R9sWG/f7REpZfiucinuUVOdcW9HOROze2NCscuqXRAy05rXVw8XKoA0XcDkHIKjauF93dvdd",
-	"52R87ysEJIDz/nMtZ6MvznfKYxQRHoUEDNVKBdDGareJ11RYdPrbbe6E5lZapYBY8QIZXQZzzsng5DBp",
-	"IIgDO8F2kJJvG/yu1iOSwYCQIIufqiqnmSlviu90bePdg4NaVulYh/xXDaA6+GQhc1hUUBo85xB3gnx3",
-	"PIoueYwR5HzwIfIDPhA2+kY0pjquci3PqzGXaphrmbHRoEbN+qKzfV6CucfO8A9jqIhiPorxFPVjzAZj",
-	"IhAHy9MtiVNPCJUCTQlWDAWceUaNKeYiAJcslwR15aFWo3LdlVCqhTkKr2bRus4KceVqZ2Burpb8qhQo",
-	"WJiiUklwKhY+dGa35VMuNY8vvVCphbkwIMsVwFopqeEKYczH0pkNzL/g0kMvCQ4oI8Lh5rZReyVLugJ8",
-	"+ZhWwSx8ZCoiOj+oWuyhApnZVftvMU6kVMsL+Iw5xllktE/XUVusqV5lWmmJpMcEqwPCcon/LIGELa1t",
-	"6RSQlAAEWJK6pFPijJbS8sdiuqldT3m3kNVG89qNm3Zag/xCyKlcwcm0FH4tkFQfOwKsXhkfqsl/c40W",
-	"YiF7iVi22SbSyVi0gXfoWJ/V4NX30qV62OS+tJBQPhjMWdvOadrr4ZHzPO9dfcV+rYhOhnqlzSkcbrqs",
-	"AghwChmGLcF5sdBGs7qVKGetWap9pQO74AGB+pr/rAj7vArUik4tqL90bwTLF/h+VpYh34pFtgl1PofW",
-	"qKtjS2zCHBVpjCEJ0Pc6P0hn9PmPMnsDSPtQPUYXQSqZXaWMaT+RabDZGn4MoAAKSfmM5fL+jPoyISSy",
-	"+ouleNWwmJU7GABRJr0PnDJSVPkW3981Bgcp4QENFqyckcoYVc/JGmMNaSxkz1r9vxgkeq+fBrFE4VTm",
-	"REQOH6KAIK10VnVVmTGq9Rb6idYBU/SExMPhw0dJIhJb2++XjwSEM+Qjl1/6IgnD3G4BG9fZqzJj52hO",
-	"FrMYloRhPuPDzdQefPZ5t9GXdzspUSoIURkkMZXzK2hxkgshSI0bfXBmndq1n99ce7Wqarws9QzNxlwU",
-	"khtxSG9JoVGKNXvoVivqoG2hUgPzWMoos0o8gUpEC8Is0uwUk6MMyaPV8lymU4061XoSh4Qp/SNt37Kj",
-	"jTHbCi50PSZzpbF2mZBq8Fx0HKJMSIID8Mf6qZ3GNMYp2FD8Q+Sn+mTaCioIfDTFE619TnOdbWAXTMWl",
-	"0iYY8WdRk57rckAThHI9/YDZiH8nDGLXde4O0lhdQ4JIayQyG9RAFxzpcdEAsy6DAABqYhlyZQoCYGLW",
-	"vo4FQRGWY9PlCj2x0SqFEnYDHMdUL7rLcqXTHaF2ek+gEYuGOWvEUuxGlG0UjuhzMtc5H5QNeXWPfkoP",
-	"Qm2HQFhffspqhtVVo8IoQ5ihZ1JGr1g4TxOZx9gUXe8ypd+EpB7hkQ7exkiMeSzrCt1L6ZkmBEVHWIDh",
-	"W4yNBQKcDGmzIbCFd1kh/M+WLLex4sbt32U//PDEbn/jhx8gaVsxfqD+AgrRz5BGYV1U0IfyYAox1bH1",
-	"1He+M+Ohy6b81uIoOlEXZ8bjiQmcxKaglBUOZIxpSNkIiRDbDilZFIkOoBcWYB5QIhS0aVUYHBPkl1OP",
-	"/DTnpoawRFMuJNrbQc/pExMfxbgRqXQidqPLXhoJS1tiTY54qMiATuPRoRMjxmNIRMvs/ub26ixwH0k8",
-	"IV1WgOiuPpvN6iXa4ReIgRwTGqPL02Oh+K5ZLdjQYLU6UlybFKkorjefy+XnDY7oCRhuEGfIV1P66Hse",
-	"13R2uUZYLDhDfTKmYKSq5PzW4FNIUHpUQ5CRjrgJJyB3sqEWbYxMHaQ4mg9CgxrdtuJaasU71N3MhjxG",
-	"fi5pztc4EHD0A+PyB9hRpN/rsq5nWC1PZNdrILhdGPk7zVau3QkUH6isB0xVSxuFqV1/lUg80kh2M6Yh",
-	"KeYk6pKvAm7ySEA6LKahTcHXvqj0FumpGCFA9LpMR/AJ5O82t33kSIAEcV9NafMaraqp8XyMQY3FEnGm",
-	"eJJvVERfVznIFFMbK2gmKmRNHuZkmJWTIfUERpXQdRbU9HxAcVi35jM7bbrAcgamIQZKaKqijl5CEQ90",
-	"CqlI00qBWUPdBpGVh+i4Uc1GdttOSz7Qwblfyzln1cUdQ2DoRx/OqTATlLQwWKHZJ2BFpa3dmIeBiweU",
-	"292VOn/UoLy5YgRWdky5ruWzvmUgh+hKCV/kEF3hKbmikvx4JWM6kL4haP5rIMcFptroMm2qBiN0qu2p",
-	"w1W7k2mQDXRk9hLyF02jPa6uVn+OFjXb6zJHwyzNf0M6IEzbAg3zPYqgtlm70fRMxlFahXI2mzUw/Nzg",
-	"8WjLfCu2Xpwdn1xcncA3mZU+Y8a5CNuO12y09Gs8IgxH1Ot4241mYxuyO+QYhNUFlTQ7n7wRkW7J6Pzm",
-	"OboiMgttQr/9a/dRPgNgQkzXOIVzEKVpzhMzR/gsFUospGFoi+hY8RPSDkAEgopuyNJF0x/TP9Q3UT0H",
-	"hFZYzJPR2Hblw10Wch7VdCysjTJk+viRP1Hkzyaomk+g+nQuJMHYD8k0kqbrS0rIzgKvozbp/Ob5lVds",
-	"J/ir29aTvbKV78OnW3PlWtq1m831KsVqc/GvJmosDRaDUDDvdV3/BaFeXvPpP27fTZ/yN7fHwdXjN83+",
-	"P3Ymz56d7r0ev9mXz5rs4+ne+Pzun9vR9kvPhHTpSC6IyoJgLAi98oaPt1+dbz9t3522nowe3yb9A/mC",
-	"tEbPXn78eX+PPL5OxEHy+tnt5c8nbz0Iy/LueqcnHy+Tg+n23rMXFz2ZkL3dgxcX0S83e9Hx/ErSyT8+",
-	"PD+7OdvFTe/z6qVOTZDWgvRkg6x/2aKC282dRV+kOLOVr7X4uebtaPxZ/k2uSNnnmre7yifF8uZ57dfr",
-	"/AoFbKdTHKuj/oloaSILhIRKHnik0NTTwrdGZ++9GqdAhbgSqeuFyJ26Lvq+kCxpHz4Qn7TwkRZajdxv",
-	"/XZa7pAc2HUpMK2BrrPIL6WUkMD22uqyrF0pnzGlmwgbkCz4ChFHWoLnpboJjS7Log9MdBz0zwFWVct4",
-	"eFbYTIKypGiW7gWLohAPiG7Rlg+sA73bTbAK2VJXsLFpEN/vQceWI1VWqfivjuy2pnJ2Do/WQPqIMBrU",
-	"CzrjUi5cxAslPa54iXxQd9DR6zM0wpLMsBH6QtqPcUyJ1VWG1LBhEAv5UDFvg6P9+cKozQU4p18/Lqzu",
-	"G649HNdsAYPScYScT3TXdCqX4yBUN7doQpQuvrUU7d5evihXePhOLCJ6eVOgIkg5GVGTaUC0gCucUwJY",
-	"QCLCAqtPK8XK+vvAEgMWocCoFeV8fx8MgSDcdZQaiWWqP+lcH/R9jFnApzXdtzzLF9R2K4H6eDAx9iSw",
-	"DfTSEhtai+6y0mMTifijlhSLhTfaZqQRJyZe+B5qDOUOKlfiD6ixkU+jHzEqubUV/jPRWfRGW6FBtKhT",
-	"szNebHGcHWz4gCsxXO05kryGyB0eyHCObOOOgtslpEKKSl2DtGJ/FBUK9g9wGKpxF6yjUIBiaTP49apf",
-	"PFiKh9IWOuoCLLSQJ2cKaKQ4V3lgkNB7X1Yh7ZZAQ4NE1GdK/mw38BR/5MwcNewXsIp2RgT+MzXC/4j7",
-	"g4AMR92k2Wzv5TfuR5jlb9tHf2uf/q19WjqCv7VP7SHYT3PhuT+qBejnYsAj8qPmfX8Hj+Hfo5gP6Tpl",
-	"uQoXaIEW8PbyxSZbpD1Anv+DWIj6avv+r/LV4JaxHXN3OdBjUK2l21aWYzZp0kjGZ9TBp5Yx4DPQ+6LK",
-	"aKw7x9FBKjNVVrt7jnSZHuAUWYEUcK7ob7qs0sUrZVapofT18+MTlLanKpL13Ue1zHcw03V5p0SYkqoK",
-	"kUWuxSW64EWvTK5LFh5Yd4VxBIFR7UivUQ8EDNAOlcp88IKumzciUlQLK+g2m2BLzLpLqje6zPjMwKmi",
-	"iO1QkniG40C4mJOayHYRNYSSCPmEB/P16JqpnrYzbA3apInrzWazWd9R//NY/U8z+79WpV5QxwuefBjK",
-	"c/Ju5/jn1/Xpk4P28/Z+Mu6/PX/bilpxb3bTGp3enL46+fDLJCWaHY/Vm1d7vZuPR+2XH8pFh1bgHGsT",
-	"n6yc2OdimItiKp+/RFa1PTu/jGbsNFsr0Ixygz74cAWyUe1ZDF8erP7lZa4h606ruTqsJ1nV5p3WCqAW",
-	"GrHDR7urkEVH5cCvgxLbDQRTapU4FlrsLifG+a5PiymxcdzmEnqy7ItHMF01MEA0sqxtKsCVYX04ucq7",
-	"XWbMvXmLuY0d0UWfIVRAilRC14Nq93lqfjfV73UCB6ZpYl+XZR4HmaUGRzr7RFfZQUcZfcZsbmrETCgL",
-	"aghXvNe69FQNYPc/dU1icNfrIB0gYvwOStQ24e26jneX5Rqt5ZNKwEvtO3pE+VCpvtomyndFV3TZSaZR",
-	"gb5BmY0l4MH8EGEEIjCCTgjQndFYrbDMbFLAS+BDnHVWLDKEDA1WZgdON2+JP6zcEXhJB+BKrkuxasEa",
-	"xS4LuUmrE/PV2GGplgDkmuUfaRUECgp4OKKeKRGQb2sMlQDMgx14IMQ9/dSk4nm75++u3+zc/HLRfrH3",
-	"7snJzS/Pd95sX7x5dfNSaZ0hVicQxUr5E9pR0DrYxq1+u74/aDbr+4vYNeT36/7Hi/sk9+5pkkzZkj0x",
-	"wVcrH2GxGoVDIUhLaFpK9NdVDVZj84UGlavy+Eo3oz+F4+60VxAqyqXP/zRO/akYXffr+8+1T58L7PtI",
-	"TNDMpCaUnaFUQDk0xPiswLk1T82zbl1/bQnbPjERVcWkB0c8VlaDWseXgJtbFHqMN9ArNiA2UEPxjvzA",
-	"OihCKUFgy0lT7aBCdQTh951cZ3zrbuW3agN0m/wuo7aQk+kbDOrMDDuNyXrtaxuPj68uTw1Nf/8AXWaz",
-	"TfFXpmlQPPSz4UYPsDGtPKEu8Liw0nkhvMHRkt622PhLt6X/vehx1m9nVVqsjv9U5879G+k9n8phur++",
-	"LxLTkzRMeQV1Z0qWOzZAxzB6RBrZNtYl5JZWEpql1YbzxFzgOcgVFXv/S+I91FCcKwCTT67z2s32Xr3V",
-	"qrd3rpuPTXXJXAaTkS7zWW3mk3b5k3UkQBrBONuNZqPV2m7sl1OtinAddLbtJDaXLJ8On08B817yjzQM",
-	"8daujmKymQwmN0XLj//byrpS59DeI2mu2j13EenTWFLEu69GfFyB9hwBjl5qLfDPvNqFJInyxb4Zc4Sn",
-	"6Ow/c1fapkTnrrTFmyWC0IWO93C1GzRFIMs3V7vtiBWgjNXARo+b0sOU6XBhEFRkjJnAoG5oMy0js2wa",
-	"iOeQKCRYSPQ4q2wtajpghKXevAGfTjkL510GlVKhcK4OG8kyxrT3T6eZkbq6CAgHQUyEyPqMkFCAfw+L",
-	"CYEMeyqd5l2wI73O7t6XG3gr1U4WVuQuFirxMJomgzHq60qInK3TlqJYgmXTmvrGhKV8e0u95Vl+TQmr",
-	"cL6e9f9ghbRChFYSgqodWL9ppA8ltMemgwAj3wmUY8NLiK6RyVby3hXVTfBFUSnSxJ8RvYVIXEUvC8IT",
-	"dMJMfVsJ/MTjLnNqsXmLqKmreLDfbOr2JzuN9iOwwJ6B2inwENyYWjXV89hHeEA6xn6ujdXgHUMYxVza",
-	"zAWCopjcUp6kGfTWypxXYVNPonbLWfgb6KgEeqoNQ6V0U5cS66IChsHYlo221rm1IjNd5HU25pCCAjRf",
-	"x9xjaKidmp1zqWFV2zC0c1IP/F/q6sU64InvYhcG8m+K91flwvumS25Il/yJyEWUCO4/qVKe5fqmzn27",
-	"17WWVbkzfrVm82ChX62TyaUlw54BOmsFY+mSJTGRdWzU0mRDCIsIQy0h2jKPmUvMfmk6wNZsx0+kKLHp",
-	"72pNeCb2GZLxtAw8pizNq9A1xlJZtk9CSm6hAesSzxjW8Yv5pEI3WVKAfGX+qK/F3bQxIdY4SSEqJcsG",
-	"m6Op6eXwVxFWnT3av/lR/np+lJLpT5coqFLlquvEKltbmiCHRJIl7hOn9q9LhWjCqdO5j5gJWCh6Rfok",
-	"V2fJXpdal5lc1cNSwWFNcHUxmxGXukGObkycBivPDRV2kUK9mrQm0T2xxD4sSvi5bP1lFbIOkY/D0EdZ",
-	"sYJSqyo93IKYW4jzXBpsm1Y6s8PgMHRVKHtwlK1pL9VenTDCB27COM/p7ChXSNTYmkxqMJ5yiHUn01pO",
-	"//nmKfmdDAUuivtVat9KeIfAfKW9zXRfVB7r/Aj406mJ15bkBFlLkpEKwVqdFm+AojG1NLUCjIzQXBDK",
-	"K1WdFSEVMkdNNuKz0JTo38drsXoaa7rTy52u4pu3YdPX8AUV0pjA+IylG73cDJbKEZ9o8LkkTCxhy/dx",
-	"ZdvzE0AaZhdaOyKLHHdVTIfILizH+VSeVRNfXJk9m2LBrYezYG3VK/DfrOBnjgt/47t/Et/dWTHL8hTq",
-	"/n6tFOIEkhLBUbc2ndAJjEvsQK+qSSMmh53lAp1NmDRU5E2b8NMpJFGSMBRpVBlEPqeuQnJHhRS1/K/I",
-	"QAllTUy9Z91WKyuZa5PQNYcDQ422GSJbUBkuEYxDAiiIYgbFDP5kRM54PDlEfTLnRlcL6dTUMDOx2xBH",
-	"vdM+8I1+Uyh0AzAoCMBQVBFO1L6esYd4LVfwVlZDCFa2G+e6H/+FMkIu+BFE3R4ZRP5m5PiD0jquTF4d",
-	"2GXT2wul7apeOYe1uVR1aiXvXNpM0bqjq6V5bBP1EZfafXd0c4WOde6oaWynM8+zxDooDnCUyDFqN5qu",
-	"FJW/6wS7NK8un1GndWQFj0ml67KULB5pdWY25tauDHZpNCdAyoxOYbLoIkx1BV5tWlmWTwevmnw6epvv",
-	"lJM1FzXpdF1WyKdDC9PpTBb5TvPA18ajGRVOm40+t01k2RUbl3pkfh7jmzf0FT2PX16dibPpqXg3P9s7",
-	"C8+vX3542y4Zr+9eXp+AQdvkU+R7kW7vNZv5zqAPHduVJ7B6dH/aI/Zbot23RLs/KNHOVRLQUJY1Eu50",
-	"rb0lpPl4TAYTkda5xzKJSUqcs9w2vLxaMITgZz2MxERHEtiY1k7leyHxXBQMzVnb4BrCoeBpKIRt/H5l",
-	"LOumVIxema7OaPYl4BmZ1FVxp4KEt7ZTvMyV5lIU+zLvWNXCpUlVc1FNPd9DqOUf6OMrFuX/yl181CDC",
-	"//AItC+jxl+HlLvhikIaL8tEYXnRIFMedGE8/ZEpeYoFCjkb2bD6KOYwA9ShErYwqQCCBd3drGtZZ+Pq",
-	"5NVEEFMcOyZC4lg6o+pNJ/sHW6lNGx3dcMdRSXO1i2agWRQRumAbilfui2/NkrM+K54DOATyMdbptppz",
-	"NnVDG3M8DXOH7azudfT6bL3tt4NmW5r2B+hThkEBL5senftpZs+KoRnVxbBEEiPeJ/M/Yn91dS4qUlCW",
-	"7C3EzSy5QmJSykXJmWdsSeEs0BD2MLdwW+9whgXqJzSEyqmmSkmaf4hM30uo10rVXcUBCQpXjicSAtyH",
-	"Qzpo5Go/m40V40Sq1c5YtZbzgnpXWbush17WrLuWvq66Cqr+d3qRdeurlW9uBp3b2jzAbFN49EAp94v2",
-	"qdjszLlhWb+wTW7ad6bpge3ZI/BcJ05RgUxfsz/gfh6bxu+2C0DAwY464/FkIRmE4RSyu9w14HJQFyHr",
-	"hhAn2keni3FtQdSrGdjlsg3pkOjolSzUN+ZTW/hOXUIjdOeiKdJeUQu6FJoGFZSZUmuYIUG0KpG1wLSG",
-	"zdTU5xys0DZB6HrgkiMZJ0KWhYbcqAWhYcHQjgBHbfGK+R24acTE9kvSoYn5HTCRPYughhPksbDqE42R",
-	"5DzUC8gNlB315/ef/zsAAP//",
+	"7H2Lchs3luivoPrulOOkSVPUy6IqtVeWpViyLduSHHkcetkgGyRhNYGeBloU7fKt+zV3/mM+5X7JFg6A",
+	"foIUaTGJs+OtrYnV7AYOgIPzfnz2BnwSc0aYFF7nszcmOCQJ/PMQD8bkkDOZ8Ej9HRIxSGgsKWdexwsY",
+	"bwjJExJ0kBwThJmYkgRRgYY8QXJMBRpElDCJcMQZaXq+JwZjMsFqKDmLidfxhEwoG3m+d9sY8YZ62BDX",
+	"NG5wmARHjZhTJknidYY4EuTLF987usSjOjCHY8xGRKDpmDCAJuSDdKImDzkRau6E/COlCQm9jkxSMh8W",
+	"NcfrtB/RwR3Lj+ElH03wbQOPyM/////+v8BHlCFBBpyFK096Tv6REiFPntbnOsMTIvSWJvotNY9apiDJ",
+	"DUkeCBTxURO9YgTJMZbwk9l8QVgo1Klck1giOkRUqr+mJIoaQ55MSLiukzknMpkdDOFhdQUXek+Q5GiK",
+	"qUR9MuQJATgZuZVIJjP0w/nxIdrb2Gihf/1zo9VsNzcfLt7DCWV0kk68zoZvwVYwjUiyEtwXRB5yfk2J",
+	"45ATMkyIGPcG8EKAMAtRcHhxftyT/JqwwEcED8bqNDAKLohsHJoXudpogfiUdZAg0kc8QSGJiCQh6s+6",
+	"DDN7YeDABJ6J/OgEEYJyps6J35Ck2WVrOqKrq6uDVI4Jk3SApWPBl2p2NRFB/RmajulgnOEZHZAH6gSv",
+	"CRMIJwSlgoT61HZ2t9Wp3XVgXwv4F9+LcYInRFrKdHF+fKkAca9A/awB9RVFSIhBesazi9Pn4UwBS27x",
+	"JI4UVJvnrzce49e7h5M3G0fjcO/tp53Xp7tiO5mcfMJvbj7K8VCh92375SjZevb00/X76XDv9uLm/OXj",
+	"9wejX08936MKAE1APd9jeKLGfddQ4DQ0uCX0xbcvCBvJsddpb+/4DpJwMjzjjLzEcjB2LzRQ1BCQDW48",
+	"j2e1+z/GorzOrrc1vJyepDdX48njd7PeJHzCfzl/f9D15q3gZNhQcDQ0IHOWsNFqb9XX8EWhg4g5EwQO",
+	"7mAwIEKck6HCHfVgwJkkTKp/4jiOFFpSzh7FCe9HZPLTR8HhjDPw1RehmgKOt8e47N3giIae74VEYhqp",
+	"nVE/qfOmDH5Td4/cxoCTCh6ZzHBfDQbo5XtCYpkKr7PVUoSEStgmtb3SDqQQx05jlpgmrDPCkox5KkjH",
+	"wNupQvWluFv/kZCh1/H+16Oc4z7Sv4pHr/UAesvqB41h33KAJlQIykZ+DhlQGEVyKsSjg4IKUEETweJm",
+	"MekyIDxwz/cNDin6pe+3GlvydDAmYROda0roAwlU5BqPMGWaNBVkhqurq0aVxLjWbT55VKVIX3zvXcOw",
+	"wobmhYs+z5kmbNwTHJon98Itgzc9w2yLuKVYLE/QRHGvISVRmG8VfAN3LUm42o3fPhdwUjFv+AAZLq7Q",
+	"Ub2dETvvUYyFmPIk9L58WIynrTKeZkLBCphaXeO6MLUCy1STIypyiUyhXAcFExxp+aOnaHEA+BtUoArQ",
+	"lErNgcxmU4YCvb9Bs4x590EbHs4uOX+BkxG5F+KolfQk570IhirSpMLWqLfU/sBLIAAwvUWGy8Jtj6WR",
+	"IOdiwcZmGQvssJJzZOdfiAIVaNeFAe7lkerqOigoA7DGA1Uc9xjT6J48ZiCSYW+ox6mcZS5iFMgxCHmc",
+	"aMzvk4izkZJ4zdkCWb7jTFuVMy1Ps/TlLgK+jmMNCgMadW/uBuh1g6iPGZdjkmRr77KAJ3RENTPCUcSn",
+	"MB5G/YRPBbzJZFnRGSZ8kg9EJWl22Rmh8CeoNgWB2TCnAhsTEs9qPOoeiHV0OwBN85gnfRqGWgD9avwi",
+	"E0wjzZhJQoe0jGZH6ld95ubXFZGHNGAEHIaJEh4sAuVTLcQhB3BrQaX6uAajaKikADlDccJvaEgKd+lG",
+	"SSHGrlBdl8IqPBjwlMleSIXaGjuieaxWbn9BSh1YGyKuHa/OSRzh2T3JFjGD9RI7ml8RRE6emqs7xgLh",
+	"KCE4nKE+IQzZb0PYbbws2dpzCc5TLLSOqLX9OxGuBva6OFJpuTwmjIT50uz6OyioQRA00S9EIowYmSLO",
+	"iEYCJ7Kuj3n9kmAmF6KA4+hzm8R6VFmtcGQjktnpuP/LgL6ip8dvP51snNETcTKR8fvDk52Tibg9oVMa",
+	"PoumJx85vYjCtyes1SSz00/h1Ql9RU9aL+npXnPQjhiookoVE15nY3dve+vxxu5uO3vYUwroppJvreWl",
+	"+MPjHRB9zcGVfmpv77VbIBeDsmMQ7QnBCWiyqdBWKRp6HW+rbZ4Y/RZHdEBA4V4O2+CAXLh2UFK+YsL2",
+	"UZ/LcUmpEkRWUAXsjI2CoXERrpSMktp41citV4u+zM1c99OxTp6+BgX7yGjU91K0wlijWC/XzytqvPnh",
+	"Llm4ohHVrqe1XAEJyCdbrCLVoFsXQZoPHhVoRFhKGUH9VBah7aCgBtAaRWZ7rGdc/goi5nrO1W2gWbQF",
+	"Ak1JopQlsBE1V7PYLNzY5XVjB/hrkX0cAwcdYCzGhLdgV4oLAGVZvS+nHIVc/dBlmcIxIkpGaWp8USdS",
+	"mk19lklYZpe1tJTKMU/oJzhkpL6z03SZEdWMtXqAJ0Rr5lQ20RVYiQdjMrhGWkXQtre6g+LbMhadMKlY",
+	"QHSUJDy5p71Ij9QDy0QV063eO+BpFMIZast/E71JudROkMxqEmoX1oynKCExT7QQuvgWbBftQXZVyMJy",
+	"hxWoBPk6kPwADXEaSYvRZvWKepXmMlbIiI+AyIHShlNBUMpCklQ2ZY1kThuYDsE4vhYjobazFw/9jKOE",
+	"jKiQJCFhdvx6lepmhKCmCjJItCywAn0zRn1DC64Zn7JlDX0GznUc8SoLBBrCFIlT6sCI3hDWye18Gqgq",
+	"G/tz6cJLInGIJV5NAKehoeyCjhhlox6ORormpkT0RBqrq6yEpd+8o4v29o73wVdUI+EiJgMJwiwLwRLs",
+	"dbyxlLHoPHqkCHLTTNEc8Ak8eJR/9sibN0hPvdmbEDnmYWV6veM9fTi9PhZ04PmVpzEXEiAUIgXL9DyI",
+	"PN/7OL0WvTShi+BugrcZsPWRer8J+5e7hkBcr8CpUMYDM/gN17u+/Bapb67JI8/59Zr2RqT9j2QgXaDr",
+	"yADvw9JXLcO4OeLixPx+H8XBEdNQiKZY9CW8c78rdcYPBpLekANtkLkX3WW8h2GwnjHvVEiv/jGz/Qx5",
+	"ysLcjQAECA0SAoIWjsTy9PeCjliDMpQZhBeS3TqYa6K8lfVlVNcqtEB7rSepg4IaIN8WtT3j8lgd0T1x",
+	"QvbgoMu4YE7/Lh67lZ9x9s3dx2tnXJNOmBDN1ZFIIeYCvLvg0rXcfsbTRMCBmqnXqP2dcfmSh9rK64w0",
+	"0ETwgdBBBlSgQZokhMm/LEl6BfbfMy4PtPX3XvhXNyYXEdHMLKz1kAqkP8hcx9oltrKB34xi8COfeSHm",
+	"OmBdj9i/gum8g1z29/Wh82tD/tbjppkmnI16mXO+ot6Zi5CRXHscCR2N5YoHWhwDZr3rMCugrcVIUR7T",
+	"WAwWrnJfUSngLQJF9JogbA0BQvPMb8/hcp4JhmuKGUlZJgP2CjboCrLkNkhF6Y2xWBF/7bocYPZAor5S",
+	"fZUEeyc9aLncLtVB7sKhOZB/4wEhXeaICEGBezEGiTNLoDGi9VOZIdiYRyFJMqvFGCck7LLgmdLWAqPL",
+	"IlCIQkSlPi7BFeJXTlNbyMDW0yeIsJCE60RcJYWS8FUqf7fouUIAqlpaQhSDDiG2jLCwiRQEEPEKAWCr",
+	"2S+KA8PW3IWcZV/P7yBt2VPjaMQRZ4Bf2jSltkq9VYuf05FyCmxkwudmisDVDbuMG9ePMYLI3NSbR/vs",
+	"qx+UuAdB2kpHVm/gUkxDly2MzQvsLqUMBgj8/JH1FBQe0TAigd9l2QNDKIrvJCQVJAzQDxgZT1zVqSun",
+	"AHwlXhkOFQ150mXkhiQzdZUf+ihQ2knVPV+JVKxHb6iFmqDp2hX6SsfXn6vsrM/D8u8V/lqCBGtYyjGx",
+	"lUvlinr9lrTeS85fYjY7kJJMYp14cw9U4L0JZrMetqOVkIEj9WNFIBNNdDUnD6NC0U0Mv8WRdjHSw45d",
+	"mPgO9KhCuhYEqYKBxviG2AVnyUjWYMKTgh7GiJzy5BrQpQJbFWEgvaWR5bcsPuwsE+Z+aPKW4RtMI30S",
+	"90ARyNPqpYXR5vmoQHZMdFKLFCjEEvexIE10aUO+UYSlDneZiyXbVb3GDm9vcAGMxdy/Bve6KEp5wSEI",
+	"coxPc2as+FxIBlSxszlRhUENPMPY7K4VRXFsWPUYCzV+r5+KmXrdIq+9mAjLLuNsQIz/tj66y0d8TWYi",
+	"n21IpJotSwnQJNIawLssi6szjsgqb/1zUD0T3F+SkOJLwIs1KWQTNWJNIbsg5lwhYhkLVHXxKCn37eVx",
+	"4/Fd0SfbZXSH6bSAaDA+9w+soIwVoF53bDbIolrVKQALqktBMzPhkn62D52ygpUDuDbbTbZQnS5UDEk4",
+	"hHP97MUJj0kiKRH5aVdNlgeiHOcwUhyBgjmmmHbV2nrsexPKsiQm34sV/U/UGP/1W7d72241ut3bXfLh",
+	"p//waulNPsxu41gdaY9XWTLWGEcRYSPtBZ3g0IQSQvbc7s7mDvrXP7eaGw8rAG60y/BtbZYBPGi8x41P",
+	"rcZes/d/GnNApGHsNumCs8AgQbZRJmxjwNmQjtIENn4fTfBM0ZWIDCXiqTRJddLqUSa9twD4zpYLEiGc",
+	"J2XmLMefWN+gSQttt3YfFpL5pjpkIDEKSAb+JBVSs3+DyyLVwQTMefQ1EIHyrgIkoK4GIosyzYGg0jX3",
+	"9kbbMXVCQpqQgdTO1BUhWAKx6+mFeaLmb/oaVfG5AtSHbBAOvk8Ftb2h5O35i/rlxOEcd0KezpknLOI4",
+	"1luHQzB8UUkmwpErnUGBkwTP1N9pAr6GIU8mWAJppd5dC1bf+ACga1mHF+fH9eUUg2znUJwIC8tW1d0y",
+	"XN3P4qoVS7YKdYEorTUN9e7E0vp6Cw7R2rIz83Jt0UdKxVfELcEDSRJjA/ZRP8LsWmHsIEpDbcbMVzjg",
+	"iUIpNOaJIKgP5Gzm+fnxFSzthaVstfZ2FhHr/+p2b1utDz86iWAe7Vsn0VQSJGI8IAgn4CymMs88gBXt",
+	"ozSOSQJyYMTV0Q6UdBfy8sJ0HHGZgG+3loHZ/KPbFR8WraOKwnZRfr5lLmQ+msRy5sBYhvQ7YPNSZH1C",
+	"Jn2SQLRZfRCw1tVwg9jH5bGf8akRa7WNxwR1amuoV0vXr65Mj+payzElUZhF7JVhsYKdg2JkSZb14weO",
+	"kieF+yAIotOLV2fIfGVy3PdaGw/3EUZabkH9GcjW6gCadx6VnT+TPl1r03HlK1GdS674MvhOshAHUOQt",
+	"jeEJiviID4dNdCLRwJbJUO+Cfc7Qqn1kzN+MiMwGruQDa6NTKg8acR42XdernC1QQzR0enWZZe8EJaEu",
+	"sNvJh5aXQeqYTRwDLU000XNCYvCFM4WlPJkhzqKZE5gsv8Bx1szmBeWWI/N6sXQHEpQNCNrY2201WhuN",
+	"1sZlq9WB/3/fLBIqyuTOlgOby+kM82phpEzSaC48S07kSpO4e8KySdd8i1IWQZ4Y6ACFxJ0lQXGlZdwN",
+	"ikUwyOWbjrFUaInGOI4JW3YTijkfiiSlE3XnTPLHhzns4C5N6q1wEKYSopcmLp15joTOE3LulV+86C7y",
+	"8IzgSI7r9MGqofnK+bVz1TckEVSry4uplRkx/8IFjk0YEG4Jz2WlsBVPeMEbZy49kF3APL9AyZQ0jvpE",
+	"0NAKShX5ciHdqRVOAFFTqQ7Gj2dD2Cs8e2fz8dYd0vPiG35gwjmA5inUwpL2aUTlbL/oh5SCREPrQoIH",
+	"K15+G3PqXnqmj/yAFQF++FXL/J0UInRGSEjCXJHsspLKqXclMEjZAygCbadaQpHSF24eN5p7ONoBxUxy",
+	"cUJwiBhPoHBSEz0hSmzTxhwT91TfzLqmUqJMywJytzJdubAZIlRYsfPeFiOGjZJGdeGd14XLpS26DnMG",
+	"zr0xxnqx00b/+me72X7YQYEONQx0zS8wQJpLZvhOFjU+iDCdCB8eK3LcoGGXwUM4hRlPE8SnLHtPK/wz",
+	"8Aka1AM4NFJUyYICokDn+pxHBDMQVdLQJaHojQWAMUOgWYL+Bo9F09z4kpa54F5iueybwq3hfpTU+Zz1",
+	"h0uOLOgc1buQ0VsbXqR9t8K9AI0DzWeD5mp616U59wdahEaMT31TcMpYmxiZFstH6NO+U9I2Z+/C/NOr",
+	"566j1+Ha6JqYEmS72xu7PjL/eoz+9c8d/dfj1uauQvSHDj4UjYr8V4f4+965+e9R+PTiwMmSB8mNc8OJ",
+	"8+n1vDM1VsTHSI7TST9OKMvMu9fELSVfa5UwA/kQ4D3wfO/V89dOWJkTplSUhC5BR86Pb50fz+6WRRSc",
+	"ehYftlnvwpzjvSAO/emazOC/mT1pkdSncKRmYaqCpAZ0QfDSYZ821+2ueS/Ma/cRTuHDTLacA2Ge21JG",
+	"I/tL5kk3tlO4Eo+3NrYU6vvoVUzYyVN0yBkjA4meUjHgoEduNPMKcOUdWDIzxim9RSOeUDmeiAI6G5Nh",
+	"UbIzqdUQGgUMZz8TPoyd2ATNaEP18pbFeTk6jk9XzMT5vAoUJg/HWQKOCgEV4Er74Vshuz+TxHn/87wd",
+	"t0kk22yckCY66Oc2BhMT5xx1fkaPo3woMx7NLBirLEvaLVztxJz5Qp9dkC6fGbTKWc3NC5pTQDToGEOM",
+	"9UgLQkRufwlE2g9W2YGqZKhRZy4mr4q37g1eaTsXYMn87fOXJCMuomejwXWRWIcLUcc294p27t/TGM3I",
+	"9A+aq+rkqS60Aotz8xIiwBV8Oc+4V9CtcV7kS1wLhPs8lRUtYcOIVq3Wnv7bwTFMxp1L2smJk0mFzWMZ",
+	"CtFZqD+Dd7RtsXm3T6SS5bfEqbhHyXTOlRXtXMTujQ3NqqZ+ScRAa15ZPZyvDNpwAZdzAIKqjft1a3vX",
+	"dU7G975EQAI477/4BRt9eb5jnqCY8DgiYKhWKoA2VrtNvKbCotPfbnMnNLfSKgXEipfI6CKYC04GJ4fJ",
+	"AkEc2Am2g4x82+B3tR6RDgaEhHn8VF05zU15E3yraxtv7+35eaVjHfJfN4Dq4JO5zGFeQWnwnEPcCQrc",
+	"8Si65DFGkPPBhygI+UDY6BvRnOi4ypU8r8ZcqmH2c2OjQQ3f+qLzfV6AuYfO8A9jqIgTPkrwBPUTzAZj",
+	"IhAHy9MNSTJPCJUCTQhWDAWceUaNKeciAJeslgR15aHWo3LdlVDqhTlKr+bRus4KcdVqZ2Burpf8qhUo",
+	"mJuiUktwKhc+dGa3FVMuNY+vvFCrhTk3IMsVwForqeEKYSzG0pkNLL7g0kPPCQ4pI8Lh5rZRexVLugJ8",
+	"8ZhWwSx9ZCoiOj+oW+yhApnZVftvMU6lVMsL+ZQ5xplntM/W4c/XVC9yrbRC0hOC1QFhucB/lkLClta2",
+	"dApIRgBCLElD0glxRktp+WM+3dSup6JbyGqjRe3GTTutQX4u5FQu4WRaCL8WSOqPHQFWr4wP1eS/uUaL",
+	"sJC9VCzabBPpZCzawDt0rM9y8Op76VI9bHJfVkioGAzmrG3nNO318Mh5nneuvma/VkQnR73K5pQON1tW",
+	"CQQ4hRzDFuC8mGujWd5KVLDWLNS+soFd8IBAfcl/VYR9VgdqSacW1F+6M4LlK3w/S8uQb8U824Q6n31r",
+	"1NWxJTZhjoosxpCE6AedH6Qz+oKHub0BpH2oHqOLIFXMrlImtJ/KLNhsBT8GUACFpHzKCnl/Rn25JiS2",
+	"+oulePWwmKU7GABRJr2PnDJSVvnm398VBgcp4R4NFqyckckYdc/JCmMNaSJkz1r9vxokeqefBrFU4VTu",
+	"REQOH6KAIK1sVnVVmTGq9eb6iVYBU/SExMPh/UdJY5JY2+/XjwSEM+Ijl1/6LI2iwm4BG9fZqzJn52hG",
+	"5rMYlkZRMePDzdTuffZFt9HXdzupUCoIURmkCZWzC2hxUgghyIwbfXBmHdu1n15den5dNV6UeoamYy5K",
+	"yY04ojek1CjFmj10qxV10LZQqYF5LGWcWyWeQCWiOWEWWXaKyVGG5NF6eS7TqUadaiNNIsKU/pG1b9nS",
+	"xphNBRe6HJOZ0li7TEg1eCE6DlEmJMEh+GODzE5jGuOUbCjBPgoyfTJrBRWGAZrga619TgqdbWAXTMWl",
+	"yiYY8Wdek57LakAThHI9/YjZiD8QBrEbOncHaaz2kSDSGonMBjXRGUd6XDTArMsgAICaWIZCmYIQmJi1",
+	"r2NBUIzl2HS5Qk9stEqphN0AJwnVi+6yQul0R6id3hNoxKJhzhuxlLsR5RuFY/qczHTOB2VDXt+jX7KD",
+	"UNshENaXnzLfsLp6VBhlCDP0TMr4FYtmWSLzGJui612m9JuINGI80sHbGIkxT2RDoXslPdOEoOgICzB8",
+	"i7GxQICTIWs2BLbwLiuF/9mS5TZW3Lj9u+zHH5/Y7W/++CMkbSvGD9RfQCH6KdIorIsKBlAeTCGmOrae",
+	"+i5wZjx02YTfWBxFR+riTHlybQInsSkoZYUDmWAaUTZCIsK2Q0oeRaID6IUFmIeUCAVtVhUGJwQF1dSj",
+	"IMu58RGWaMKFRDtb6Dl9YuKjGDcilU7EbnbZSyNhaUusyRGPFBnQaTw6dGLEeAKJaLnd39xenQUeIImv",
+	"SZeVILptTKfTRoV2BCViIMeEJuj8+FAovmtWCzY0WK2OFNcmRSrK6y3mcgVFgyN6AoYbxBkK1JQB+oEn",
+	"vs4u1wiLBWeoT8YUjFS1nF8fPoUEpYc+gox0xE04AbmVTbVoY2TqIMXRAhAa1Oi2FddCK96+7mY25AkK",
+	"CklzgcaBkKMfGZc/wo4i/V6XdT3Dankqu14Twe3CKNhqbRTanUDxgdp6wFS1sFGY2vVXqcQjjWRXYxqR",
+	"ck6iLvkq4CaPBKTDYhrZFHzti8pukZ6KEQJEr8t0BJ9AwXZrM0COBEgQ99WUNq/Rqpoaz8cY1FgsEWeK",
+	"JwVGRQx0lYNcMbWxgmaiUtbkfkGGWToZUk9gVAldZ0FNzwcURw1rPrPTZgusZmAaYqCEpjrq6CWU8UCn",
+	"kIosrRSYNdRtEHl5iI4b1Wxkt+20FAAdnAV+wTmrLu4YAkM/BXBOpZmgpIXBCs0+AStqbe3GPApdPKDa",
+	"7q7S+cOH8uaKEVjZMeO6ls8GloHsowslfJF9dIEn5IJK8vOFTOhABoagBa+BHJeYarPLtKkajNCZtqcO",
+	"V+1OrkE20YHZS8hfNI32uLpa/Rma12yvyxwNszT/jeiAMG0LNMz3IIbaZu1myzMZR1kVyul02sTwc5Mn",
+	"o0fmW/Hoxcnh0dnFEXyTW+lzZlyIsO14reaGfo3HhOGYeh1vs9lqbkJ2hxyDsDqnkmbnszci0i0ZnV49",
+	"RxdE5qFN6F//3H5YzAC4JqZrnMI5iNI054mZI3yWCiUW0iiyRXSs+AlpByACQUU3ZOmi6Y8Z7OubqJ4D",
+	"Qiss5ulobLvy4S6LOI99HQtrowyZPn4UXCvyZxNUzSdQfboQkmDsh2QSS9P1JSNkJ6HXUZt0evX8wiu3",
+	"E/zNbevJX3lU7MOnW3MVWtq1W63VKsVqc/FvJmosCxaDUDDvdUP/BaFeXuvp32/eT57yNzeH4cXjN63+",
+	"37eunz073nk9frMrn7XYp+Od8entPzbjzZeeCenSkVwQlQXBWBB65Q0fb7463Xzavj3eeDJ6fJP29+QL",
+	"sjF69vLTr7s75PFlKvbS189uzn89eutBWJZ32zs++nSe7k02d569OOvJlOxs7704i99d7cSHswtJr//+",
+	"8fnJ1ck2bnlfli91aoK05qQnG2T9yxYV3Gxtzfsiw5lHxVqLX3xvS+PP4m8KRcq++N72Mp+Uy5sXtV+v",
+	"8xsUsJ1McKKO+heipYk8EBIqeeCRQlNPC98anb0PapwSFeJKpG6UIncauuj7XLKkffhAfLLCR1poNXK/",
+	"9dtpuUNyYNeVwLQmuswjv5RSQkLba6vL8nalfMqUbiJsQLLgS0QcaQmeV+omNLssjz4w0XHQPwdYlZ/z",
+	"8LywmQRlSdEs3QsWxREeEN2irRhYB3q3m2CVsqUuYGOzIL7fg44tRqq8UvFfHdltTeX8HB6ugPQxYTRs",
+	"lHTGhVy4jBdKelzyEgWg7qCD1ydohCWZYiP0RbSf4IQSq6sMqWHDIBbyoWLeBkf7s7lRm3NwTr9+WFrd",
+	"d1y7P67ZAgaV44g4v9Zd06lcjINQ3dyiCVG6+KOFaPf2/EW1wsMDMY/oFU2BiiAVZERNpgHRQq5wTglg",
+	"IYkJC60+rRQr6+8DSwxYhEKjVlTz/QMwBIJw11FqJJaZ/qRzfdAPCWYhn/i6b3meL6jtVgL18eDa2JPA",
+	"NtDLSmxoLbrLKo9NJOLPWlIsF95om5FGnJh44TuoMZQ7qF2JP6DGRjGNfsSo5NZW+I9UZ9EbbYWG8bxO",
+	"zc54sflxdrDhA67EcLXnSHIfkVs8kNEM2cYdJbdLRIUUtboGWcX+OC4V7B/gKFLjzllHqQDFwmbwq1W/",
+	"uLcUD6UtdNQFWGghT84U0MhwrvbAIKH3oapC2i2BhgapaEyV/Nlu4gn+xJk5atgvYBXtnAj8Z2aE/xn3",
+	"ByEZjrppq9XeKW7czzDL3zYP/tY+/lv7uHIEf2sf20OwnxbCc39WC9DPxYDH5GfN+34Cj+FPccKHdJWy",
+	"XKULNEcLeHv+Yp0t0u4hz/9BLER9tXn3V8VqcIvYjrm7HOgxqNbSbSsrMJssaSTnM+rgM8sY8BnofVFn",
+	"NNad4+gglZsq6909R7pMD3CKvEAKOFf0N11W6+KVMavMUPr6+eERytpTlcn69kM/9x1MdV3eCRGmpKpC",
+	"ZFFocYnOeNkrU+iShQfWXWEcQWBUO9Br1AMBA7RDZTIfvKDr5o2IFPXCCrrNJtgS8+6S6o0uMz4zcKoo",
+	"YjuUJJniJBQu5qQmsl1EDaEkQj7h4Ww1umaqp20NNwZt0sKNVqvVamyp/3ms/qeV/99GrV5QxwuffBzK",
+	"U/J+6/DX143Jk7328/ZuOu6/PX27EW8kvenVxuj46vjV0cd31xnR7His0brY6V19Omi//FgtOrQE51iZ",
+	"+OTlxL6Uw1wUU/nyNbKq7dn5dTRjq7WxBM2oNuiDD5cgG/WexfDl3vJfnhcasm5ttJaH9Siv2ry1sQSo",
+	"pUbs8NH2MmTRUTnw26DEdgPBlFonjqUWu4uJcbHr03xKbBy3hYSePPviIUxXDwwQzTxrmwpwZVgfTqHy",
+	"bpcZc2/RYm5jR3TRZwgVkCKT0PWg2n2emd9N9XudwIFpltjXZbnHQeapwbHOPtFVdtBBTp8xm5kaMdeU",
+	"hT7CNe+1Lj3lA+zB565JDO56HaQDRIzfQYnaJrxd1/HuskKjtWJSCXipA0ePqAAq1dfbRAWu6IouO8o1",
+	"KtA3KLOxBDyc7SOMQARG0AkBujMaqxWWuU0KeAl8iPPOimWGkKPB0uzA6eat8IelOwIv6ABcy3UpVy1Y",
+	"odhlKTdpeWK+HDus1BKAXLPiI62CQEEBD8fUMyUCim2NoRKAebAFD4S4o5+aVDxv+/T95Zutq3dn7Rc7",
+	"758cXb17vvVm8+zNq6uXSuuMsDqBOFHKn9COgo29TbzRbzd2B61WY3ceu4b8ft3/eH6f5N4dTZIpW7An",
+	"Jvhq6SMsV6NwKARZCU1Lif66qsFybL7UoHJZHl/rZvSncNyt9hJCRbX0+Z/GqT+Xo+t++/DF//ylxL4P",
+	"xDWamtSEqjOUCiiHhhiflji35qlF1q3rry1g20cmoqqc9OCIx8prUOv4EnBzi1KP8SZ6xQbEBmoo3lEc",
+	"WAdFKCUIbDlZqh1UqI4h/L5T6Ixv3a38Rm2AbpPfZdQWcjJ9g0GdmWKnMVmvfWXj8eHF+bGh6R/uocus",
+	"tyn+0jQNiod+MdzoHjampSfUBR7nVjovhTc4WtLbFht/6bb0vxc9zvvtLEuL1fEf69y5fyO953M1TPe3",
+	"D2ViepSFKS+h7kzIYscG6BhGj8gi28a6hNzCSkLTrNpwkZgLPAO5ombvf0m8+xqKCwVgisl1XrvV3mls",
+	"bDTaW5etx6a6ZCGDyUiXxaw280m7+skqEiCNYZzNZqu5sbHZ3K2mWpXh2uts2klsLlkxHb6YAua95J9o",
+	"FOFH2zqKyWYymNwULT/+byvrSp1De4ekuWz33HmkT2NJGe++GfFxCdpzADh6rrXAP/Nql5Ikqhf7aswR",
+	"nqCT/yxcaZsSXbjSFm8WCEJnOt7D1W7QFIGs3lzttiNWgDJWAxs9bkoPU6bDhUFQkQlmAoO6oc20jEzz",
+	"aSCeQ6KIYCHR47yytfB1wAjLvHkDPplwFs26DCqlQuFcHTaSZ4xp759OMyMNdREQDsOECJH3GSGRAP8e",
+	"FtcEMuypdJp3wY70Or97X2/grVU7mVuRu1yoxMNokg7GqK8rIXK2SluKcgmWdWvqaxOWiu0t9Zbn+TUV",
+	"rMLFetb/gxXSGhFaSgiqd2D9rpHel9Aemg4CjDwQqMCGFxBdI5Mt5b0rq5vgi6JSZIk/I3oDkbiKXpaE",
+	"J+iEmfm2UviJJ13m1GKLFlFTV3Fvt9XS7U+2mu2HYIE9AbVT4CG4MbVqquexj/CAdIz9XBurwTuGMEq4",
+	"tJkLBMUJuaE8zTLorZW5qMJmnkTtlrPwN9FBBfRMG4ZK6aYuJdZFBQyDsS0bba1za0VmusjrdMwhBQVo",
+	"vo65x9BQOzM7F1LD6rZhaOekHgTvGurFBuBJ4GIXBvLvivc35cL7rkuuSZf8hch5lAjuP6lTnsX6Zl6+",
+	"TsxXPA9sYgQE/UAkZ1Y2wAgFliAQkxhhflfCoPkR+mBkCSoJskV8/C4zhKxU11IPQBNhdVlIJtakzxob",
+	"9cA6Och+p3NbJ4JEN1ow7bKQswcSTTGD5FVIXMvC6mam8jhYBCk0wLi6zEljIGdxoDMEzS799HEqA99u",
+	"iJ6ty7JUEpNlWi5JmSe3ac8flK70UUCxGiogt7H6j3EFRXRIJJ2QAP1gujI8LLSsFQH6Qen8O1tpEtld",
+	"hsID6DHUvMwKhl48O2i0t3fUn5AAbQZ4IBAFx5pCeV/x1C4zeYSZrPdQRxfC4X3NfAWNhKrzhfl1BilS",
+	"S+vkFUotYpjC9OAn5Yltz6lETeMLfNhEUIErc95OjNISRcBxqWyiY5tno/N7hmRqG1vYVKuTYeOMM9KA",
+	"8NxgTqxj3iJd/KEZM1NZ4iZ3exrplIbPounJR04Hk1/b/fbZOPwluumzlwlmYct6It+/O/uEr/bSwexk",
+	"50SNwX799P7d6aeTj/Hu8F3LOidzVpNVQOhThkEhqkYRug2uljp8T2P55kPlFCOZ2q4Qpg02pPZGszu8",
+	"OvrlO4MxcpJpIjFarb25kRid3JJRcQUZSpo3D7OSrBVKY+sK97P0dAikiyJtU7BUOA+isF+anuG+7RGN",
+	"lOxut8I4fUy2DKRva6vJmLIsE09XpcysH30SUXIDLbsXxFJgHfFeTEN3C7IKkG8sguFbCVBYm9nDhNVA",
+	"HGOePzxDE9P9569i3shZ1nfP+1/a815xFumiNnU5vk6WrXz4SBNkJWYvcLg77cW6uFRkxbxJEx0wE+JW",
+	"9qP3SaEyn70ufpeZ6gb7FVFeE1xd/mzEpW6pplvZ1+VwBynUq8mq2N2RfRLAokRQqO+yqKbiPgpwFAUo",
+	"L29TaW6oh5uTpQGZAQvTM7LamHYYHEWumpb3zsswDQnbyxNG+MBNGGcFKy8qlJ423glTTAJPOGRHkYlf",
+	"sJh9963/TqZlF8X9Ju21F3TEIJWLRIJMdSdtnmitDP502m79BVmk1sxQUC7zcj9gGfCzZDxwS0E7WtBT",
+	"6+7tiApZoCZr8XJrSvTv4+devvBBttOLw3TEd//0uq/hCyqkcZrwKcs2erHjJJMjPtPwS0WYWMCW7+LK",
+	"tks0gDTML7QOXSlz3GUxHWKBsRwXkz+XTZV05YKuiwVv3J8Fa2Nkif/mJaILXPg73/2T+O7WkpaiY6gU",
+	"/61SiCNIY4fQjpXphE55X2AHelVPMzRVT1ghNcYk1kANd/DzSYEknUDaPYkikcUhg509Cy4ht1RI4Rd/",
+	"RQZKKIRlnQvQiDEvsm7LlmgOB4Ya7WVCtgQ/XCIYR5v37aCYwZ+MyClPrvdRn8y40dUiOjFVL022D2Te",
+	"bLX3AqPflEqjAQwKAjAU1YQTta8n7D5xLkvEt9SDzpb2NBb65f+FcgjP+AHkaRwYRP5u5PiD7MwXJhMb",
+	"7LLZ7YViqPU4Dod/slKncKl4jqz9rg1gqhdzM9nXYI6AgI+Dqwt0qKsNmFaoulZJnooN5WQOUjlG7WbL",
+	"ldT4k07JzjKxiznYWkcGx6imil2WkcUDrc5Mx9zalcEujWYESJnRKUzedYyprtluvKQLMrDhVZOBTW+K",
+	"vdXydtQmAbvLShnYaG4Ctqk7stXaC7TxaEqF02ajz20dednlVtcemZ0m+OoNfUVPk5cXJ+Jkcizez052",
+	"TqLTy5cf37Yrxuvbl5dHYNA2Tq5i9+rNnVar2Ev6vmO7MsuWzwfLuop/T83+npr9B6Vmu4rIGsqyQoq2",
+	"DsBYQJoPx2RwLbLOKFimCcmIc54NjRfXl4cQjbzrnbjWsWc2C6JT+15IPBMlQ3PeaN5HOBI8C57T6VpN",
+	"dGEs66a4mAktgXq+Zl9CnpPJcqxJFuVhizkqin1eDMURxYAGF9XU892HWv6BPr5yG5dv3MVHDSL8D49Z",
+	"/jpq/G1IuWuuQafxskoUFpeZMwWl5wfCmSLZWKCIs5FNxIoTDjNA5UJhS1kLIFjQD9S6lnX9Bl3uIBXE",
+	"tFNIiJA4kc48rGcA0f2t1Kbxmm7R5qi9vNxFM9DMyyGYsw3lK/fVt2bBWZ+UzwEcAsWsnGxbzTmbStPN",
+	"GZ5EhcN21oM8eH2y2vbbQe8dT2Vmz8tnGtXFsESSIN4nsz9if3U9RyoyUBbsLcTNLLhC4rqSvVgwz9gi",
+	"9HloOuxhYeG2Qu4UC9RPaQS1tk1dqyxjHZlOyVDhm6q7ikMSlq4cTyWkRA2HdNAsdAswGyvGqVSrnbJ6",
+	"9f+5UYO2weJ9L2vej1FfV103W/87u8i6WeLSNzeHzm1tHmC2Ljy6p5T7VftUbo/p3LC8w+Q6N+2BaZNj",
+	"u7wJPNNxdVQg0wnzD7ifh5iVuriFHOyoU55czyWDMJxCdpe7BlwO6iLk/XOSVPvodPnGRxDdagZ2uWwj",
+	"OiQ6eiVPDkn4xJZKVZfQCN2FaIqsu+CcvrampRFlpjgnZkgQrUrkTZOtYTMz9TkHKzXaEbqDhORIJqmQ",
+	"VaGhMGpJaJgztCPAUVu8En4LbhpxbTvs6dDE4g6YyJ55UMMJ8kRY9YkmSHIe6QUUBsqP+suHL/8dAAD/",
+	"/w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -23,6 +23,7 @@ type Config struct {
 	Claims          []Claim        `yaml:"claims" doc:"Custom claims of access tokens, a list of {name, attribute}."`
 	UserFields      []string       `yaml:"user_fields" doc:"Members of user in the answers; empty: no user."`
 	IDPs            []IDP          `yaml:"idps" doc:"Identity providers, a list; see docs/cognito.md and docs/oidc.md."`
+	Revocations     Revocations    `yaml:"revocations"`
 	CORS            CORS           `yaml:"cors"`
 	MetricsListen   string         `yaml:"metrics_listen" doc:"Address of the metrics listener; empty: off."`
 	TrustedProxies  []netip.Prefix `yaml:"trusted_proxies" doc:"Networks (CIDR) of the proxies whose X-Forwarded-For is believed."`
@@ -165,9 +166,10 @@ func Default() Config {
 		Cookies: Cookies{
 			RefreshName: "refresh_cookie", CSRFName: "CSRF_token", Salt: "extra", Secure: true, SameSite: "strict", Profile: "seed",
 		},
-		CSRF:      "token",
-		Passwords: Passwords{Memory: 19456, Time: 2, Threads: 1, MaxQueue: 64},
-		Throttle:  Throttle{Window: 15 * time.Minute, PerAccountAndNetwork: 10, PerNetwork: 100, PerAccount: 100},
+		CSRF:        "token",
+		Revocations: Revocations{Interval: 5 * time.Second, MaxAge: 2 * time.Minute},
+		Passwords:   Passwords{Memory: 19456, Time: 2, Threads: 1, MaxQueue: 64},
+		Throttle:    Throttle{Window: 15 * time.Minute, PerAccountAndNetwork: 10, PerNetwork: 100, PerAccount: 100},
 		Server: Server{
 			RequestTimeout: 10 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: 30 * time.Second, IdleTimeout: 2 * time.Minute,
 			MaxBody: 64 << 10, ShutdownTimeout: 20 * time.Second,

@@ -245,6 +245,8 @@ func TestValidate(t *testing.T) {
 		{"rotation before the last one took effect", func(c *config.Config) { c.Keys.RotateEvery = 20 * time.Minute }, "keys.rotate_every must be 0s (never), or at least 21m0s"},
 		{"rotation backwards", func(c *config.Config) { c.Keys.RotateEvery = -time.Hour }, "keys.rotate_every"},
 		{"an hour of leeway", func(c *config.Config) { c.Tokens.Leeway = time.Hour }, "leeway"},
+		{"statements that are made all the time", func(c *config.Config) { c.Revocations.Interval = 0 }, "revocations.interval"},
+		{"a statement that is too old at once", func(c *config.Config) { c.Revocations.MaxAge = c.Revocations.Interval }, "revocations.max_age"},
 		{"an empty audience", func(c *config.Config) { c.Tokens.Audience = []string{""} }, "audience"},
 		{"an endless grace", func(c *config.Config) { c.Sessions.Grace = time.Hour }, "grace"},
 		{"negative late retries", func(c *config.Config) { c.Sessions.LateRetries = -1 }, "late_retries"},

@@ -35,6 +35,7 @@ func (c Config) Validate() error {
 	k.claims(c)
 	k.idps(c)
 	k.limits(c)
+	k.revocations(c)
 	return errors.Join(k.errs...)
 }
 

@@ -220,15 +220,18 @@ func codeCases() []contractCase {
 // documentCases are what anybody may fetch and cache.
 func documentCases() []contractCase {
 	var cases []contractCase
-	for _, path := range []string{"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration"} {
+	for _, path := range []string{
+		"/.well-known/jwks.json", "/.well-known/oauth-authorization-server", "/.well-known/openid-configuration", "/auth/revocations/",
+	} {
 		get := request{method: http.MethodGet, path: path}
 		cases = append(cases,
 			contractCase{path, sends(get), nil, 200, ""},
 			contractCase{path + ": known", sends(get.with("If-None-Match", "*")), nil, 304, ""},
 			contractCase{path + ": a header twice", sends(get.with("If-None-Match", `"a"`).with("If-None-Match", `"b"`)), nil, 400, api.ProblemCodeInvalidRequest},
-			contractCase{path + ": a panic", sends(get), func(f *fakes) { f.panics = "a panic" }, 500, api.ProblemCodeInternalError})
+			contractCase{path + ": a panic", sends(get), func(f *fakes) { f.panics, f.statement = "a panic", fault }, 500, api.ProblemCodeInternalError})
 	}
-	return cases
+	return append(cases, contractCase{"revocations: no store", sends(request{method: http.MethodGet, path: "/auth/revocations/"}),
+		func(f *fakes) { f.statement = fmt.Errorf("asking: %w", repo.ErrUnavailable) }, 503, api.ProblemCodeStoreUnavailable})
 }
 
 func without(r request, header string) request {

@@ -40,7 +40,7 @@ type fakes struct {
 	endAll, changePassword    error
 	client, introspect        error
 	inactive                  bool
-	revoke                    error
+	revoke, statement         error
 	panics                    any
 	user                      repo.User // of the grants; the zero one is alice
 
@@ -121,6 +121,10 @@ func (f *fakes) Introspect(context.Context, string) (session.Introspection, erro
 
 func (f *fakes) Revoke(context.Context, string, repo.Client, session.Client) error { return f.revoke }
 
+func (f *fakes) Statement(context.Context) (session.Statement, error) {
+	return session.Statement{Body: []byte("a.b.c"), ETag: `"tag"`, MaxAge: 5 * time.Second}, f.statement
+}
+
 func aSession() repo.Session {
 	return repo.Session{
 		ID: sessionID, UserID: "42", Generation: 3, CreatedAt: now, RotatedAt: now.Add(time.Hour), ExpiresAt: now.Add(720 * time.Hour),
@@ -188,7 +192,7 @@ func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 	}
 	h := &harness{fakes: f, refresh: jar("refresh_cookie"), csrf: cookie.NewCSRF([]byte("csrf key"))}
 	h.config = impl.Config{
-		Sessions: f, Tokens: f, Store: f,
+		Sessions: f, Tokens: f, Store: f, Revocations: f,
 		RefreshCookie: h.refresh, CSRFCookie: jar("CSRF_token"), CSRF: h.csrf,
 		Issuer: "https://auth.test", BasePath: "/auth", MaxBody: 64 << 10, RequestTimeout: time.Minute, JWKSMaxAge: 5 * time.Minute,
 		UserFields: []string{"id", "username", "email", "email_verified", "first_name", "last_name", "is_active", "is_staff",

@@ -20,6 +20,15 @@ func (s *server) GetJWKS(_ context.Context, req api.GetJWKSRequestObject) (api.G
 	return newDocument("application/json", body, etag, s.JWKSMaxAge, req.Params.IfNoneMatch), nil
 }
 
+// GetRevocations publishes which tokens must be refused before they expire.
+func (s *server) GetRevocations(ctx context.Context, req api.GetRevocationsRequestObject) (api.GetRevocationsResponseObject, error) {
+	statement, err := s.Revocations.Statement(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("stating the revocations: %w", err)
+	}
+	return newDocument("application/jwt", statement.Body, statement.ETag, statement.MaxAge, req.Params.IfNoneMatch), nil
+}
+
 // GetAuthorizationServerMetadata publishes where everything is (RFC 8414).
 func (s *server) GetAuthorizationServerMetadata(
 	_ context.Context, req api.GetAuthorizationServerMetadataRequestObject,
@@ -108,6 +117,8 @@ func (d document) write(w http.ResponseWriter) error {
 }
 
 func (d document) VisitGetJWKSResponse(w http.ResponseWriter) error { return d.write(w) }
+
+func (d document) VisitGetRevocationsResponse(w http.ResponseWriter) error { return d.write(w) }
 
 func (d document) VisitGetAuthorizationServerMetadataResponse(w http.ResponseWriter) error {
 	return d.write(w)

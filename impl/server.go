@@ -44,6 +44,11 @@ type AccessTokens interface {
 	Ready() bool
 }
 
+// Revocations is what the handlers ask for the statement of revocations.
+type Revocations interface {
+	Statement(ctx context.Context) (session.Statement, error)
+}
+
 // Store is what the readiness asks of the repository.
 type Store interface {
 	Ping(ctx context.Context) error
@@ -52,9 +57,10 @@ type Store interface {
 // Config is what the HTTP service works with. All is required that is not said
 // to have a default.
 type Config struct {
-	Sessions Sessions
-	Tokens   AccessTokens
-	Store    Store
+	Sessions    Sessions
+	Tokens      AccessTokens
+	Store       Store
+	Revocations Revocations
 
 	RefreshCookie *cookie.Jar
 	CSRFCookie    *cookie.Jar
@@ -125,8 +131,8 @@ func New(c Config) (http.Handler, error) {
 
 func (c Config) check() error {
 	switch {
-	case c.Sessions == nil, c.Tokens == nil, c.Store == nil:
-		return errors.New("impl: Sessions, Tokens and Store are required")
+	case c.Sessions == nil, c.Tokens == nil, c.Store == nil, c.Revocations == nil:
+		return errors.New("impl: Sessions, Tokens, Store and Revocations are required")
 	case c.RefreshCookie == nil, c.CSRFCookie == nil, c.CSRF == nil:
 		return errors.New("impl: RefreshCookie, CSRFCookie and CSRF are required")
 	case c.Issuer == "", c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.Now == nil, c.Logger == nil:

@@ -73,7 +73,13 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if svc.verifiers, svc.keySets, err = identityProviders(c, store, logger); err != nil {
 		return nil, err
 	}
-	svc.sweeper, err = session.NewSweeper(session.SweeperConfig{Store: store, Throttle: c.Throttle.Window, Logger: logger})
+	revocations, err := newRevocations(c, store, issuer)
+	if err != nil {
+		return nil, err
+	}
+	svc.sweeper, err = session.NewSweeper(session.SweeperConfig{
+		Store: store, Throttle: c.Throttle.Window, Keep: max(keepEnded, revocations.Window()), Logger: logger,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +87,7 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if err != nil {
 		return nil, err
 	}
-	svc.handler, err = newHandler(c, store, issuer, sessions, logger, m, closing)
+	svc.handler, err = newHandler(c, store, issuer, sessions, revocations, logger, m, closing)
 	return svc, err
 }
 
@@ -165,15 +171,15 @@ func newSessions(c config.Config, store repo.Repository, svc *service, logger *s
 }
 
 func newHandler(
-	c config.Config, store repo.Repository, issuer *tokens.Service, sessions *session.Service, logger *slog.Logger, m *metrics,
-	closing context.Context,
+	c config.Config, store repo.Repository, issuer *tokens.Service, sessions *session.Service, revocations *session.Revocations,
+	logger *slog.Logger, m *metrics, closing context.Context,
 ) (http.Handler, error) {
 	refresh, csrf, err := cookieJars(c)
 	if err != nil {
 		return nil, err
 	}
 	return impl.New(impl.Config{
-		Sessions: sessions, Tokens: issuer, Store: store,
+		Sessions: sessions, Tokens: issuer, Store: store, Revocations: revocations,
 		RefreshCookie: refresh, CSRFCookie: csrf, CSRF: cookie.NewCSRF(issuer.DeriveKeys("gatehouse/csrf/1")...), CSRFByOrigin: c.CSRF == "origin",
 		Issuer: c.Issuer, BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
 		MaxBody: c.Server.MaxBody, RequestTimeout: c.Server.RequestTimeout, JWKSMaxAge: c.Keys.JWKSMaxAge,

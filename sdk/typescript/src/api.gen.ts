@@ -308,6 +308,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/revocations/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Get what was revoked lately
+         * @description A signed statement of the sessions that ended, and of the users that were deleted or disabled,
+         *     while access tokens of theirs may be alive: for services that verify tokens by themselves and
+         *     don't want to wait until they expire. It is a JWT with the `typ` `revocations+jwt`, signed by the
+         *     key that signs access tokens, with the claims `iss`, `iat`, `exp`, `access_lifetime` (seconds),
+         *     `sessions` (base64url of the first 8 bytes of the SHA-256 of each session's id, sorted, one
+         *     behind the other) and `users` (base64url of the first 8 bytes of the SHA-256 of the user's id,
+         *     each with a time: tokens that were issued then or before are refused). docs/services.md has all
+         *     of it. Fetch it every few seconds, with `If-None-Match`.
+         */
+        get: operations["getRevocations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.well-known/jwks.json": {
         parameters: {
             query?: never;
@@ -1814,6 +1841,40 @@ export interface operations {
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
             429: components["responses"]["TooManyAttempts"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    getRevocations: {
+        parameters: {
+            query?: never;
+            header?: {
+                /**
+                 * @description The `ETag` of the copy that the client has.
+                 * @example "4fTwIuvWhm8Xy_mdBoGRZA"
+                 */
+                "If-None-Match"?: components["parameters"]["IfNoneMatch"];
+            };
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The statement. */
+            200: {
+                headers: {
+                    "Cache-Control": components["headers"]["PublicCacheControl"];
+                    ETag: components["headers"]["ETag"];
+                    "X-Request-ID": components["headers"]["RequestID"];
+                    [name: string]: unknown;
+                };
+                content: {
+                    /** @example eyJhbGciOiJFUzI1NiIsImtpZCI6ImsxIiwidHlwIjoicmV2b2NhdGlvbnMrand0In0.eyJzZXNzaW9ucyI6IiIsInVzZXJzIjp7fX0.c2ln */
+                    "application/jwt": string;
+                };
+            };
+            304: components["responses"]["NotModified"];
+            400: components["responses"]["BadRequest"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
