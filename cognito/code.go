@@ -11,6 +11,9 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jwks"
 )
 
 // App is the one client of a provider that Gatehouse signs users in with itself.
@@ -43,8 +46,10 @@ var (
 	ErrEndpointUnavailable = errors.New("cognito: endpoint unavailable")
 )
 
-// maxTokenAnswer bounds the token endpoint's answer, in bytes.
-const maxTokenAnswer = 64 << 10
+const (
+	maxTokenAnswer = 64 << 10        // bytes of the token endpoint's answer
+	fetchTimeout   = 3 * time.Second // for the whole of it
+)
 
 // checkApp holds the app to what New promises.
 func checkApp(c Config) error {
@@ -55,7 +60,7 @@ func checkApp(c Config) error {
 	switch {
 	case c.OIDC != nil && a.HostedUI != "":
 		return errors.New("cognito: an OpenID provider has no hosted UI")
-	case c.OIDC == nil && checkURL(a.HostedUI) != nil:
+	case c.OIDC == nil && jwks.CheckURL(a.HostedUI) != nil:
 		return errors.New("cognito: the hosted UI must be an https URL, or http on a loopback address")
 	case len(a.Scopes) > 0 && !slices.Contains(a.Scopes, "openid"):
 		return errors.New("cognito: without the scope openid there is no ID token")

@@ -11,10 +11,16 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jwks"
 )
 
-// rediscoverEvery is how often the metadata is read again.
-const rediscoverEvery = time.Hour
+// How the metadata is kept.
+const (
+	rediscoverEvery = time.Hour
+	maxAge          = 24 * time.Hour   // so long at most is it believed where it can't be read again
+	maxBackoff      = 30 * time.Second // between two tries while the fetch fails
+)
 
 // errNoMetadata is for the log: what it stops is told as unavailable keys or an unavailable endpoint.
 var errNoMetadata = errors.New("the provider's metadata can't be fetched")
@@ -29,7 +35,7 @@ type metadata struct {
 	TokenEndpointAuth     []string `json:"token_endpoint_auth_methods_supported"`
 }
 
-// discovery keeps a provider's metadata as a keySource keeps keys: it is fetched
+// discovery keeps a provider's metadata as a jwks.Source keeps keys: it is fetched
 // in the background, by one at a time, and what was good once stays good for
 // maxAge while the provider can't be reached, for the next process too.
 type discovery struct {
@@ -42,10 +48,10 @@ type discovery struct {
 
 	mu        sync.Mutex
 	known     metadata
-	fetchedAt time.Time // of known; zero: never
-	failures  int       // since the last success
-	notBefore time.Time // of the next fetch, while they fail
-	flight    *flight   // the fetch that is under way; nil: none
+	fetchedAt time.Time    // of known; zero: never
+	failures  int          // since the last success
+	notBefore time.Time    // of the next fetch, while they fail
+	flight    *jwks.Flight // the fetch that is under way; nil: none
 }
 
 // metadata returns what is known, or waits for the fetch that may bring it.
@@ -60,7 +66,7 @@ func (d *discovery) metadata(ctx context.Context) (metadata, error) {
 	}
 	under := d.join(ctx)
 	d.mu.Unlock()
-	err := under.wait(ctx)
+	err := under.Wait(ctx)
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	if m, ok := d.current(); ok { // after a failure, that of an earlier process
@@ -75,16 +81,16 @@ func (d *discovery) current() (metadata, bool) {
 }
 
 // join returns the fetch that is under way, or begins one. The lock must be held.
-func (d *discovery) join(ctx context.Context) *flight {
+func (d *discovery) join(ctx context.Context) *jwks.Flight {
 	if d.flight == nil {
-		d.flight = &flight{done: make(chan struct{})}
+		d.flight = jwks.NewFlight()
 		go d.fly(context.WithoutCancel(ctx), d.flight)
 	}
 	return d.flight
 }
 
-func (d *discovery) fly(ctx context.Context, f *flight) {
-	body, err := fetchDocument(ctx, d.client, d.url)
+func (d *discovery) fly(ctx context.Context, f *jwks.Flight) {
+	body, _, err := jwks.Get(ctx, d.client, d.url)
 	var m metadata
 	if err == nil {
 		m, err = d.read(body)
@@ -97,7 +103,7 @@ func (d *discovery) fly(ctx context.Context, f *flight) {
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	d.flight, f.err = nil, err
+	d.flight = nil
 	if !at.IsZero() {
 		d.known, d.fetchedAt = m, at
 	}
@@ -108,7 +114,7 @@ func (d *discovery) fly(ctx context.Context, f *flight) {
 	} else {
 		d.logger.Warn("fetching the metadata", "url", d.url, "error", err, "failures", d.failures)
 	}
-	close(f.done)
+	f.Land(err)
 }
 
 // read checks the metadata: whose it is (OpenID Connect Discovery §4.3), and that
@@ -137,7 +143,7 @@ func (d *discovery) read(body []byte) (metadata, error) {
 // checkEndpoint demands a URL without a fragment, and https but where plain is
 // true, on a loopback address.
 func checkEndpoint(raw string, plain bool) error {
-	if err := checkURL(raw); err != nil || strings.Contains(raw, "#") || !plain && !strings.HasPrefix(raw, "https:") {
+	if err := jwks.CheckURL(raw); err != nil || strings.Contains(raw, "#") || !plain && !strings.HasPrefix(raw, "https:") {
 		return errors.New("is no https URL")
 	}
 	return nil
@@ -188,7 +194,7 @@ func (d *discovery) run(ctx context.Context) error {
 		under := d.join(ctx)
 		d.mu.Unlock()
 		wait := rediscoverEvery
-		if err := under.wait(ctx); err != nil {
+		if err := under.Wait(ctx); err != nil {
 			d.mu.Lock()
 			wait = max(time.Second, d.notBefore.Sub(d.now()))
 			d.mu.Unlock()

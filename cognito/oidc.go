@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jwks"
+	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
 
 // OIDC says how an OpenID provider is believed that is no Cognito pool. What is
@@ -38,7 +41,7 @@ const (
 )
 
 // algorithms are those that a provider's keys can be asked for.
-var algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"}
+var algorithms = []string{jws.RS256, jws.PS256, jws.ES256, jws.EdDSA}
 
 // check holds the provider to what New promises.
 func (o *OIDC) check(c Config) error {
@@ -48,7 +51,7 @@ func (o *OIDC) check(c Config) error {
 		return errors.New("cognito: an OpenID provider has no region and no pool")
 	case len(c.RequiredScopes) > 0:
 		return errors.New("cognito: scopes can't be required of an OpenID provider: its access tokens are not read")
-	case checkURL(c.Issuer) != nil || strings.ContainsAny(c.Issuer, "?#"):
+	case jwks.CheckURL(c.Issuer) != nil || strings.ContainsAny(c.Issuer, "?#"):
 		return errors.New("cognito: an OpenID provider's issuer must be an https URL, or http on a loopback address")
 	case tenanted != (len(o.Tenants) > 0):
 		return errors.New("cognito: tenants go with an issuer that has {tenantid} in it")
@@ -94,14 +97,18 @@ func (o *OIDC) locate(v *Verifier) error {
 		}
 		v.discovery = &discovery{url: from, issuer: c.Issuer, kept: c.Store, client: v.client, now: c.Now, logger: c.Logger}
 	}
-	keys := &keySource{url: c.JWKSURL, kept: c.Store, client: v.client, now: c.Now, logger: c.Logger}
+	from := jwks.Config{URL: c.JWKSURL}
 	if c.JWKSURL == "" {
-		keys.locate = func(ctx context.Context) (string, error) {
+		from.Locate = func(ctx context.Context) (string, error) {
 			m, err := v.discovery.metadata(ctx)
 			return m.JWKSURI, err
 		}
 	}
-	v.sources = []*keySource{keys}
+	keys, err := v.source(from)
+	if err != nil {
+		return err
+	}
+	v.sources = []*jwks.Source{keys}
 	for _, issuer := range v.issuers {
 		if v.keys[issuer] != nil {
 			return fmt.Errorf("cognito: the issuer %q is given twice", issuer)
@@ -116,7 +123,7 @@ func (v *Verifier) allowed() []string {
 	if o := v.config.OIDC; o != nil && len(o.Algorithms) > 0 {
 		return o.Algorithms
 	}
-	return []string{algorithm}
+	return []string{jws.RS256} // Cognito signs with no other
 }
 
 // checkIDToken checks what is peculiar to an ID token of an OpenID provider: that

@@ -1,7 +1,6 @@
 package cognito
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"crypto/subtle"
@@ -9,20 +8,17 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"math"
 	"slices"
 	"strings"
 	"time"
-	"unicode/utf8"
 
-	"github.com/golang-jwt/jwt/v5"
+	"github.com/gatehouse-auth/gatehouse/internal/jwks"
+	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
 
 const (
 	maxToken   = 16 << 10 // bytes
-	maxDepth   = 16       // of a token's JSON
-	algorithm  = "RS256"  // the only one that Cognito signs with
 	useID      = "id"
 	useAccess  = "access"
 	maxSeconds = 1 << 40 // a time that no token has
@@ -30,68 +26,25 @@ const (
 
 // token is a JWT, taken apart.
 type token struct {
-	raw    string
-	header map[string]any
-	claims map[string]any
-	client string // that it was issued to; set by verify
+	raw     string
+	compact jws.Compact
+	header  map[string]any
+	claims  map[string]any
+	client  string // that it was issued to; set by verify
 }
 
 // parse takes a token apart, strictly, and verifies nothing.
 func parse(raw string) (token, error) {
-	// Go's base64 passes over line breaks, which would give one token many spellings.
-	if len(raw) > maxToken || strings.Count(raw, ".") != 2 || strings.ContainsAny(raw, "\r\n") {
+	c, ok := jws.Split(raw, maxToken)
+	if !ok {
 		return token{}, ErrMalformed
 	}
-	t, parts := token{raw: raw}, strings.Split(raw, ".")
-	for i, into := range []*map[string]any{&t.header, &t.claims} {
-		b, err := base64.RawURLEncoding.Strict().DecodeString(parts[i])
-		if err != nil || !utf8.Valid(b) {
-			return token{}, ErrMalformed
-		}
-		d := json.NewDecoder(bytes.NewReader(b))
-		d.UseNumber()
-		value, ok := decode(d, 0)
-		object, isObject := value.(map[string]any)
-		if _, err := d.Token(); !ok || !isObject || !errors.Is(err, io.EOF) {
-			return token{}, ErrMalformed
-		}
-		*into = object
+	header, okHeader := jws.Object(c.Header)
+	claims, okClaims := jws.Object(c.Payload)
+	if !okHeader || !okClaims {
+		return token{}, ErrMalformed
 	}
-	return t, nil
-}
-
-// decode reads one JSON value, and refuses a member that is there twice: of two
-// readers one may take the first and the other the last (RFC 8725 §2.4).
-func decode(d *json.Decoder, depth int) (value any, ok bool) {
-	t, err := d.Token()
-	delim, isDelim := t.(json.Delim)
-	if err != nil || depth > maxDepth || !isDelim {
-		return t, err == nil && depth <= maxDepth
-	}
-	if delim == '[' {
-		list := []any{}
-		for d.More() {
-			item, ok := decode(d, depth+1)
-			if !ok {
-				return nil, false
-			}
-			list = append(list, item)
-		}
-		_, err = d.Token()
-		return list, err == nil
-	}
-	object := map[string]any{}
-	for d.More() {
-		name, err := d.Token()
-		key, isText := name.(string)
-		item, ok := decode(d, depth+1)
-		if _, twice := object[key]; err != nil || !isText || !ok || twice {
-			return nil, false
-		}
-		object[key] = item
-	}
-	_, err = d.Token()
-	return object, err == nil
+	return token{raw: raw, compact: c, header: header, claims: claims}, nil
 }
 
 // text returns a claim that is text; what is not has no text.
@@ -126,7 +79,7 @@ func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
 	if keys == nil {
 		return token{}, ErrIssuer
 	}
-	if err := t.checkSignature(ctx, keys); err != nil {
+	if err := t.checkSignature(ctx, keys, v.allowed()); err != nil {
 		return token{}, err
 	}
 	if err := v.checkUse(t, use); err != nil {
@@ -173,27 +126,23 @@ func (v *Verifier) checkRights(t token, use string) error {
 
 // checkSignature takes the key that the header names, and lets it verify with
 // its own algorithm alone.
-func (t token) checkSignature(ctx context.Context, keys *keySource) error {
-	if t.header["alg"] != algorithm {
+func (t token) checkSignature(ctx context.Context, keys *jwks.Source, allowed []string) error {
+	algorithm, _ := t.header["alg"].(string)
+	if !slices.Contains(allowed, algorithm) {
 		return ErrAlgorithm
 	}
-	// crit must be understood (RFC 7515 §4.1.11); a key in the header is the sender's own.
-	for _, name := range []string{"crit", "jwk", "jku", "x5u", "x5c", "b64"} {
-		if _, there := t.header[name]; there {
-			return ErrHeader
-		}
+	if !jws.IsPlain(t.header) {
+		return ErrHeader
 	}
 	kid, _ := t.header["kid"].(string)
-	key, err := keys.key(ctx, kid)
+	key, err := keyOf(ctx, keys, kid)
 	if err != nil {
 		return err
 	}
-	dot := strings.LastIndexByte(t.raw, '.')
-	signature, err := base64.RawURLEncoding.Strict().DecodeString(t.raw[dot+1:])
-	if err != nil {
-		return ErrMalformed
-	}
-	if err := jwt.SigningMethodRS256.Verify(t.raw[:dot], signature, key); err != nil {
+	switch err := key.Verify(t.compact, algorithm); {
+	case errors.Is(err, jws.ErrAlgorithm):
+		return ErrAlgorithm
+	case err != nil:
 		return ErrSignature
 	}
 	return nil

@@ -5,12 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
-	"net/url"
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jwks"
 )
 
 // EmailPolicy says what becomes of an e-mail address that the pool does not
@@ -61,9 +61,9 @@ type Verifier struct {
 	config    Config
 	client    *http.Client
 	issuers   []string
-	keys      map[string]*keySource // by issuer
-	sources   []*keySource          // each of them once
-	discovery *discovery            // nil: all is configured
+	keys      map[string]*jwks.Source // by issuer
+	sources   []*jwks.Source          // each of them once
+	discovery *discovery              // nil: all is configured
 }
 
 // New checks the configuration and returns the verifier. It does no I/O: the
@@ -91,7 +91,7 @@ func New(c Config) (*Verifier, error) {
 	if c.Claims, err = c.Claims.withDefaults(); err != nil {
 		return nil, err
 	}
-	v := &Verifier{config: c, client: noRedirects(c.HTTPClient), keys: map[string]*keySource{}}
+	v := &Verifier{config: c, client: jwks.NoRedirects(c.HTTPClient), keys: map[string]*jwks.Source{}}
 	if err := v.locate(); err != nil {
 		return nil, err
 	}
@@ -137,11 +137,14 @@ func (v *Verifier) locate() error {
 		if from == "" {
 			from = issuer + "/.well-known/jwks.json"
 		}
-		if err := checkURL(from); err != nil {
-			return err
+		if err := jwks.CheckURL(from); err != nil {
+			return fmt.Errorf("cognito: the JWKS URL %w", err)
 		}
 		// A pool has one of its issuers, and only the owner knows which; the others' keys are fetched when they are asked for.
-		s := &keySource{url: from, standby: i > 0, kept: c.Store, client: v.client, now: c.Now, logger: c.Logger}
+		s, err := v.source(jwks.Config{URL: from, Standby: i > 0})
+		if err != nil {
+			return err
+		}
 		v.keys[issuer], v.sources = s, append(v.sources, s)
 	}
 	return nil
@@ -179,18 +182,6 @@ func isLabel(s string) bool {
 	}) < 0
 }
 
-func checkURL(raw string) error {
-	u, err := url.Parse(raw)
-	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" {
-		return errors.New("cognito: an address is no URL")
-	}
-	ip := net.ParseIP(u.Hostname())
-	if u.Scheme == "http" && u.Hostname() != "localhost" && (ip == nil || !ip.IsLoopback()) {
-		return errors.New("cognito: an address must be https, but on a loopback address")
-	}
-	return nil
-}
-
 // Name returns Config.Name.
 func (v *Verifier) Name() string { return v.config.Name }
 
@@ -213,7 +204,7 @@ func (v *Verifier) canonical(iss string) string {
 func (v *Verifier) Run(ctx context.Context) error {
 	var runs []func(context.Context) error
 	for _, s := range v.sources {
-		runs = append(runs, s.run)
+		runs = append(runs, s.Run)
 	}
 	if v.discovery != nil {
 		runs = append(runs, v.discovery.run)
@@ -226,7 +217,7 @@ func (v *Verifier) Run(ctx context.Context) error {
 func (v *Verifier) Stats() Stats {
 	var sum Stats
 	for _, s := range v.sources {
-		s.addTo(&sum)
+		sum.add(s.Stats())
 	}
 	return sum
 }

@@ -6,6 +6,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
 
 // SignRaw signs any header and payload with the key that signs at now.
@@ -66,29 +68,29 @@ func (s *Service) PublicKey(now time.Time) crypto.PublicKey {
 
 // VerifyUnder checks form, header and signature of a token under one key, without asking for "kid".
 func VerifyUnder(token, algorithm string, public any) (payload string, err error) {
-	c, err := split(token, maxPresentedBytes)
-	if err != nil {
-		return "", err
+	c, ok := jws.Split(token, maxPresentedBytes)
+	if !ok {
+		return "", ErrMalformed
 	}
-	h, err := parseHeader(c.header)
+	h, err := parseHeader(c.Header)
 	if err != nil {
 		return "", err
 	}
 	if secret, ok := public.([]byte); ok {
-		return c.payload, verifyHMAC(c, h.algorithm, [][]byte{secret})
+		return c.Payload, verifyHMAC(c, h.algorithm, [][]byte{secret})
 	}
 	method, ok := methodOf(algorithm)
 	if !ok {
 		return "", ErrAlgorithm
 	}
-	return c.payload, (&signingKey{method: method, public: public}).verify(c, h.algorithm)
+	return c.Payload, (&signingKey{method: method, public: public}).verify(c, h.algorithm)
 }
 
 // VerifyClaims checks an encoded payload against rules, of which issuer and audience may be missing.
 func VerifyClaims(payload, issuer string, audience []string, now time.Time) (Access, error) {
-	claims, err := decodeObject(payload)
-	if err != nil {
-		return Access{}, err
+	claims, ok := jws.Object(payload)
+	if !ok {
+		return Access{}, ErrMalformed
 	}
 	return accessRules{issuer: issuer, audience: audience, userIDClaim: "user_id"}.verify(claims, now)
 }

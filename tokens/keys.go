@@ -18,6 +18,7 @@ import (
 	"github.com/lestrrat-go/jwx/v3/jwa"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 
+	"github.com/gatehouse-auth/gatehouse/internal/jws"
 	"github.com/gatehouse-auth/gatehouse/repo"
 )
 
@@ -70,11 +71,11 @@ func (k *signingKey) verifies(now time.Time) bool {
 }
 
 // verify checks the signature. The algorithm is the key's; the header's must be the same.
-func (k *signingKey) verify(c compact, algorithm string) error {
+func (k *signingKey) verify(c jws.Compact, algorithm string) error {
 	if algorithm != k.method.Alg() {
 		return ErrAlgorithm
 	}
-	if k.method.Verify(c.signed, c.signature, k.public) != nil {
+	if k.method.Verify(c.Signed, c.Signature, k.public) != nil {
 		return ErrSignature
 	}
 	return nil

@@ -11,6 +11,8 @@ import (
 	"unicode/utf8"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
 
 const (
@@ -95,20 +97,20 @@ func (s *Service) IssueRefresh(r Refresh) (string, error) {
 // token says, so that the caller can look up why. Every other refusal returns
 // no Refresh; all wrap ErrInvalidToken.
 func (s *Service) ParseRefresh(token string) (Refresh, error) {
-	c, err := split(token, maxRefreshBytes)
-	if err != nil {
-		return Refresh{}, err
+	c, ok := jws.Split(token, maxRefreshBytes)
+	if !ok {
+		return Refresh{}, ErrMalformed
 	}
-	if c.header != refreshHeader {
+	if c.Header != refreshHeader {
 		return Refresh{}, ErrHeader
 	}
 	key, ok := s.refreshSigner(c)
 	if !ok {
 		return Refresh{}, ErrSignature
 	}
-	claims, err := decodeObject(c.payload)
-	if err != nil {
-		return Refresh{}, err
+	claims, ok := jws.Object(c.Payload)
+	if !ok {
+		return Refresh{}, ErrMalformed
 	}
 	r, err := key.read(claims)
 	if err != nil {
@@ -121,9 +123,9 @@ func (s *Service) ParseRefresh(token string) (Refresh, error) {
 }
 
 // refreshSigner returns the key, of the secret or of a fallback, that signed.
-func (s *Service) refreshSigner(c compact) (refreshKey, bool) {
+func (s *Service) refreshSigner(c jws.Compact) (refreshKey, bool) {
 	for _, k := range s.refresh {
-		if jwt.SigningMethodHS256.Verify(c.signed, c.signature, k.sign) == nil {
+		if jwt.SigningMethodHS256.Verify(c.Signed, c.Signature, k.sign) == nil {
 			return k, true
 		}
 	}

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+
+	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
 
 // maxHeaderBytes bounds a header, which is read before anything is known of who wrote it.
@@ -39,9 +41,9 @@ func (s *Service) VerifyAccess(token string, now time.Time) (Access, error) {
 	if err != nil {
 		return Access{}, err
 	}
-	claims, err := decodeObject(payload)
-	if err != nil {
-		return Access{}, err
+	claims, ok := jws.Object(payload)
+	if !ok {
+		return Access{}, ErrMalformed
 	}
 	return s.rules.verify(claims, now)
 }
@@ -52,32 +54,32 @@ func (s *Service) verifySignature(token string, now time.Time) (payload string, 
 	if set == nil {
 		return "", ErrNotReady
 	}
-	c, err := split(token, maxPresentedBytes)
-	if err != nil {
-		return "", err
+	c, ok := jws.Split(token, maxPresentedBytes)
+	if !ok {
+		return "", ErrMalformed
 	}
-	header, err := parseHeader(c.header)
+	header, err := parseHeader(c.Header)
 	if err != nil {
 		return "", err
 	}
 	if s.hmac != nil {
 		// "kid" is not asked for: a Django service that shares the secret writes none.
-		return c.payload, verifyHMAC(c, header.algorithm, s.hmac)
+		return c.Payload, verifyHMAC(c, header.algorithm, s.hmac)
 	}
 	key, err := set.verifier(header.keyID, now)
 	if err != nil {
 		return "", err
 	}
-	return c.payload, key.verify(c, header.algorithm)
+	return c.Payload, key.verify(c, header.algorithm)
 }
 
 // verifyHMAC checks an HS256 signature under each key in turn.
-func verifyHMAC(c compact, algorithm string, keys [][]byte) error {
+func verifyHMAC(c jws.Compact, algorithm string, keys [][]byte) error {
 	if algorithm != HS256 {
 		return ErrAlgorithm
 	}
 	for _, key := range keys {
-		if jwt.SigningMethodHS256.Verify(c.signed, c.signature, key) == nil {
+		if jwt.SigningMethodHS256.Verify(c.Signed, c.Signature, key) == nil {
 			return nil
 		}
 	}
@@ -93,9 +95,9 @@ func parseHeader(segment string) (header, error) {
 	if len(segment) > maxHeaderBytes {
 		return header{}, ErrMalformed
 	}
-	members, err := decodeObject(segment)
-	if err != nil {
-		return header{}, err
+	members, ok := jws.Object(segment)
+	if !ok {
+		return header{}, ErrMalformed
 	}
 	var h header
 	for name, value := range members {

@@ -1,0 +1,55 @@
+package jwks
+
+import (
+	"context"
+	"time"
+)
+
+// Run fetches the keys, and again when they are no longer fresh: after ten
+// minutes, or sooner where the issuer says so. It returns the context's error
+// when that ends. A failure is logged and tried again.
+func (s *Source) Run(ctx context.Context) error {
+	for {
+		wait := refreshEvery
+		if !s.cfg.Standby || s.hasFetched() {
+			_ = s.refresh(ctx) // it was logged, and says when to try again
+			wait = s.untilNext()
+		}
+		timer := time.NewTimer(wait)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return ctx.Err()
+		}
+	}
+}
+
+func (s *Source) refresh(ctx context.Context) error {
+	s.mu.Lock()
+	under := s.flight
+	if under == nil {
+		under = s.begin(ctx, "")
+	}
+	s.mu.Unlock()
+	return under.Wait(ctx)
+}
+
+// untilNext is how long to wait before the next fetch.
+func (s *Source) untilNext() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.failures > 0 {
+		return min(maxBackoff, max(time.Second, s.notBefore.Sub(s.cfg.Now())))
+	}
+	return max(time.Second, s.freshUntil.Sub(s.cfg.Now()))
+}
+
+// Stats counts what happened since the start.
+func (s *Source) Stats() Stats {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	stats := s.statistics
+	stats.Keys, stats.FetchedAt = len(s.keys), s.fetchedAt
+	return stats
+}
