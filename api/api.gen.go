@@ -1080,6 +1080,20 @@ type ClientInterface interface {
 	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
 	CodeExchange(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// Forward Answer a proxy that asks whether to let a request pass
+	//
+	// Forward authentication for nginx (`auth_request`), Traefik (`forwardAuth`) and Envoy (`ext_authz`):
+	// the proxy sends the headers of the request that it holds, and lets it pass on `200`, with the
+	// identity from this answer's headers. The session is looked up, so that a token is refused from
+	// the moment that its session ends. Any method and any path below this one are answered like this
+	// one, as Envoy asks with those of the request. docs/forward-auth.md has the configurations.
+	//
+	// Values hold visible ASCII and blanks between; any other byte, and `%`, is percent-encoded. The proxy must
+	// take these headers from here alone, and never from its client.
+	//
+	// Corresponds with GET /auth/forward/ (the `Forward` operationId).
+	Forward(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// IntrospectWithBody Ask whether an access token is good now
 	//
 	// Token introspection (RFC 7662) for registered services. `active` is true while the token is
@@ -1469,6 +1483,30 @@ func (c *Client) CodeExchangeWithBody(ctx context.Context, contentType string, b
 // Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
 func (c *Client) CodeExchange(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewCodeExchangeRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// Forward Answer a proxy that asks whether to let a request pass
+//
+// Forward authentication for nginx (`auth_request`), Traefik (`forwardAuth`) and Envoy (`ext_authz`):
+// the proxy sends the headers of the request that it holds, and lets it pass on `200`, with the
+// identity from this answer's headers. The session is looked up, so that a token is refused from
+// the moment that its session ends. Any method and any path below this one are answered like this
+// one, as Envoy asks with those of the request. docs/forward-auth.md has the configurations.
+//
+// Values hold visible ASCII and blanks between; any other byte, and `%`, is percent-encoded. The proxy must
+// take these headers from here alone, and never from its client.
+//
+// Corresponds with GET /auth/forward/ (the `Forward` operationId).
+func (c *Client) Forward(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewForwardRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -2211,6 +2249,33 @@ func NewCodeExchangeRequestWithBody(server string, contentType string, body io.R
 	return req, nil
 }
 
+// NewForwardRequest constructs an http.Request for the Forward method
+func NewForwardRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/auth/forward/")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewIntrospectRequestWithFormdataBody calls the generic Introspect builder with application/x-www-form-urlencoded body
 func NewIntrospectRequestWithFormdataBody(server string, body IntrospectFormdataRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -2931,6 +2996,22 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
 	CodeExchangeWithResponse(ctx context.Context, body CodeExchangeJSONRequestBody, reqEditors ...RequestEditorFn) (*CodeExchangeResponse, error)
+
+	// ForwardWithResponse Answer a proxy that asks whether to let a request pass
+	//
+	// Forward authentication for nginx (`auth_request`), Traefik (`forwardAuth`) and Envoy (`ext_authz`):
+	// the proxy sends the headers of the request that it holds, and lets it pass on `200`, with the
+	// identity from this answer's headers. The session is looked up, so that a token is refused from
+	// the moment that its session ends. Any method and any path below this one are answered like this
+	// one, as Envoy asks with those of the request. docs/forward-auth.md has the configurations.
+	//
+	// Values hold visible ASCII and blanks between; any other byte, and `%`, is percent-encoded. The proxy must
+	// take these headers from here alone, and never from its client.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /auth/forward/ (the `Forward` operationId).
+	ForwardWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ForwardResponse, error)
 
 	// IntrospectWithBodyWithResponse Ask whether an access token is good now
 	//
@@ -3748,6 +3829,95 @@ func (r CodeExchangeResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r CodeExchangeResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// ForwardResponse200Headers the declared response headers of an HTTP 200 response for Forward
+type ForwardResponse200Headers struct {
+	CacheControl                  *string
+	XAuthRequestEmail             *string
+	XAuthRequestPreferredUsername *string
+	XAuthRequestUser              string
+	XRequestID                    *string
+}
+
+// ForwardResponse401Headers the declared response headers of an HTTP 401 response for Forward
+type ForwardResponse401Headers struct {
+	WWWAuthenticate string
+	XRequestID      *string
+}
+
+// ForwardResponse500Headers the declared response headers of an HTTP 500 response for Forward
+type ForwardResponse500Headers struct {
+	XRequestID *string
+}
+
+// ForwardResponse503Headers the declared response headers of an HTTP 503 response for Forward
+type ForwardResponse503Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
+type ForwardResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// ApplicationProblemJSON401 the response for an HTTP 401 `application/problem+json` response
+	ApplicationProblemJSON401 *AccessRefused
+	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationProblemJSON500 *InternalError
+	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationProblemJSON503 *Unavailable
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *ForwardResponse200Headers
+	// Headers401 the parsed response headers for an HTTP 401 response
+	Headers401 *ForwardResponse401Headers
+	// Headers500 the parsed response headers for an HTTP 500 response
+	Headers500 *ForwardResponse500Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *ForwardResponse503Headers
+}
+
+// GetApplicationProblemJSON401 returns the response for an HTTP 401 `application/problem+json` response
+func (r ForwardResponse) GetApplicationProblemJSON401() *AccessRefused {
+	return r.ApplicationProblemJSON401
+}
+
+// GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ForwardResponse) GetApplicationProblemJSON500() *InternalError {
+	return r.ApplicationProblemJSON500
+}
+
+// GetApplicationProblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ForwardResponse) GetApplicationProblemJSON503() *Unavailable {
+	return r.ApplicationProblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r ForwardResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ForwardResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ForwardResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ForwardResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -5844,6 +6014,28 @@ func (c *ClientWithResponses) CodeExchangeWithResponse(ctx context.Context, body
 	return ParseCodeExchangeResponse(rsp)
 }
 
+// ForwardWithResponse Answer a proxy that asks whether to let a request pass
+//
+// Forward authentication for nginx (`auth_request`), Traefik (`forwardAuth`) and Envoy (`ext_authz`):
+// the proxy sends the headers of the request that it holds, and lets it pass on `200`, with the
+// identity from this answer's headers. The session is looked up, so that a token is refused from
+// the moment that its session ends. Any method and any path below this one are answered like this
+// one, as Envoy asks with those of the request. docs/forward-auth.md has the configurations.
+//
+// Values hold visible ASCII and blanks between; any other byte, and `%`, is percent-encoded. The proxy must
+// take these headers from here alone, and never from its client.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /auth/forward/ (the `Forward` operationId).
+func (c *ClientWithResponses) ForwardWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*ForwardResponse, error) {
+	rsp, err := c.Forward(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseForwardResponse(rsp)
+}
+
 // IntrospectWithBodyWithResponse Ask whether an access token is good now
 //
 // Token introspection (RFC 7662) for registered services. `active` is true while the token is
@@ -6924,6 +7116,134 @@ func ParseCodeExchangeResponse(rsp *http.Response) (*CodeExchangeResponse, error
 		response.Headers500 = &headers
 	case rsp.StatusCode == 503:
 		var headers CodeExchangeResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseForwardResponse parses an HTTP response from a ForwardWithResponse call
+func ParseForwardResponse(rsp *http.Response) (*ForwardResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ForwardResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		break // No content-type
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 401:
+		var dest AccessRefused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON401 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers ForwardResponse200Headers
+		if values := rsp.Header.Values("Cache-Control"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "Cache-Control", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.CacheControl = &value
+		}
+		if values := rsp.Header.Values("X-Auth-Request-Email"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Request-Email", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XAuthRequestEmail = &value
+		}
+		if values := rsp.Header.Values("X-Auth-Request-Preferred-Username"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Request-Preferred-Username", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XAuthRequestPreferredUsername = &value
+		}
+		if values := rsp.Header.Values("X-Auth-Request-User"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Auth-Request-User", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XAuthRequestUser = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	case rsp.StatusCode == 401:
+		var headers ForwardResponse401Headers
+		if values := rsp.Header.Values("WWW-Authenticate"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "WWW-Authenticate", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.WWWAuthenticate = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers401 = &headers
+	case rsp.StatusCode == 500:
+		var headers ForwardResponse500Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers500 = &headers
+	case rsp.StatusCode == 503:
+		var headers ForwardResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
@@ -9366,6 +9686,9 @@ type ServerInterface interface {
 	// CodeExchange Exchange an authorization code for a session
 	// (POST /auth/code-exchange/)
 	CodeExchange(w http.ResponseWriter, r *http.Request)
+	// Forward Answer a proxy that asks whether to let a request pass
+	// (GET /auth/forward/)
+	Forward(w http.ResponseWriter, r *http.Request)
 	// Introspect Ask whether an access token is good now
 	// (POST /auth/introspect/)
 	Introspect(w http.ResponseWriter, r *http.Request)
@@ -9599,6 +9922,20 @@ func (siw *ServerInterfaceWrapper) CodeExchange(w http.ResponseWriter, r *http.R
 
 	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		siw.Handler.CodeExchange(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
+// Forward operation middleware
+func (siw *ServerInterfaceWrapper) Forward(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.Forward(w, r)
 	}))
 
 	for _, middleware := range siw.HandlerMiddlewares {
@@ -10079,6 +10416,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/introspect/{$}", wrapper.Introspect)
 	m.HandleFunc(http.MethodPost+" "+options.BaseURL+"/auth/revoke/{$}", wrapper.Revoke)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/revocations/{$}", wrapper.GetRevocations)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/auth/forward/{$}", wrapper.Forward)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/jwks.json", wrapper.GetJWKS)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/oauth-authorization-server", wrapper.GetAuthorizationServerMetadata)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/.well-known/openid-configuration", wrapper.GetOpenIDConfiguration)
@@ -10832,6 +11170,102 @@ type CodeExchange503ApplicationProblemPlusJSONResponse struct {
 }
 
 func (response CodeExchange503ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(503)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type ForwardRequestObject struct {
+}
+
+type ForwardResponseObject interface {
+	VisitForwardResponse(w http.ResponseWriter) error
+}
+
+type Forward200ResponseHeaders struct {
+	CacheControl                  *string
+	XAuthRequestEmail             *string
+	XAuthRequestPreferredUsername *string
+	XAuthRequestUser              string
+	XRequestID                    *string
+}
+
+type Forward200Response struct {
+	Headers Forward200ResponseHeaders
+}
+
+func (response Forward200Response) VisitForwardResponse(w http.ResponseWriter) error {
+	if response.Headers.CacheControl != nil {
+		w.Header().Set("Cache-Control", fmt.Sprint(*response.Headers.CacheControl))
+	}
+	if response.Headers.XAuthRequestEmail != nil {
+		w.Header().Set("X-Auth-Request-Email", fmt.Sprint(*response.Headers.XAuthRequestEmail))
+	}
+	if response.Headers.XAuthRequestPreferredUsername != nil {
+		w.Header().Set("X-Auth-Request-Preferred-Username", fmt.Sprint(*response.Headers.XAuthRequestPreferredUsername))
+	}
+	w.Header().Set("X-Auth-Request-User", fmt.Sprint(response.Headers.XAuthRequestUser))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+	return nil
+}
+
+type Forward401ApplicationProblemPlusJSONResponse struct {
+	AccessRefusedApplicationProblemPlusJSONResponse
+}
+
+func (response Forward401ApplicationProblemPlusJSONResponse) VisitForwardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("WWW-Authenticate", fmt.Sprint(response.Headers.WWWAuthenticate))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(401)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Forward500ApplicationProblemPlusJSONResponse struct {
+	InternalErrorApplicationProblemPlusJSONResponse
+}
+
+func (response Forward500ApplicationProblemPlusJSONResponse) VisitForwardResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(500)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
+type Forward503ApplicationProblemPlusJSONResponse struct {
+	UnavailableApplicationProblemPlusJSONResponse
+}
+
+func (response Forward503ApplicationProblemPlusJSONResponse) VisitForwardResponse(w http.ResponseWriter) error {
 
 	var buf bytes.Buffer
 	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
@@ -13058,6 +13492,9 @@ type StrictServerInterface interface {
 	// CodeExchange Exchange an authorization code for a session
 	// (POST /auth/code-exchange/)
 	CodeExchange(ctx context.Context, request CodeExchangeRequestObject) (CodeExchangeResponseObject, error)
+	// Forward Answer a proxy that asks whether to let a request pass
+	// (GET /auth/forward/)
+	Forward(ctx context.Context, request ForwardRequestObject) (ForwardResponseObject, error)
 	// Introspect Ask whether an access token is good now
 	// (POST /auth/introspect/)
 	Introspect(ctx context.Context, request IntrospectRequestObject) (IntrospectResponseObject, error)
@@ -13275,6 +13712,30 @@ func (sh *strictHandler) CodeExchange(w http.ResponseWriter, r *http.Request) {
 		sh.options.ResponseErrorHandlerFunc(w, r, err)
 	} else if validResponse, ok := response.(CodeExchangeResponseObject); ok {
 		if err := validResponse.VisitCodeExchangeResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
+// Forward operation middleware
+func (sh *strictHandler) Forward(w http.ResponseWriter, r *http.Request) {
+	var request ForwardRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.Forward(ctx, request.(ForwardRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "Forward")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(ForwardResponseObject); ok {
+		if err := validResponse.VisitForwardResponse(w); err != nil {
 			sh.options.ResponseErrorHandlerFunc(w, r, err)
 		}
 	} else if response != nil {
@@ -13751,198 +14212,205 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7H2Lchs3luivoPrulOOkSVPUy6IqtVeWpViyLduSHHkcetkgGyRhNYGeBloU7fKt+zV3/mM+5X7JFg6A",
-	"foIUaTGJs+OtrYnV7AYOgIPzfnz2BnwSc0aYFF7nszcmOCQJ/PMQD8bkkDOZ8Ej9HRIxSGgsKWdexwsY",
-	"bwjJExJ0kBwThJmYkgRRgYY8QXJMBRpElDCJcMQZaXq+JwZjMsFqKDmLidfxhEwoG3m+d9sY8YZ62BDX",
-	"NG5wmARHjZhTJknidYY4EuTLF987usSjOjCHY8xGRKDpmDCAJuSDdKImDzkRau6E/COlCQm9jkxSMh8W",
-	"NcfrtB/RwR3Lj+ElH03wbQOPyM/////+v8BHlCFBBpyFK096Tv6REiFPntbnOsMTIvSWJvotNY9apiDJ",
-	"DUkeCBTxURO9YgTJMZbwk9l8QVgo1Klck1giOkRUqr+mJIoaQ55MSLiukzknMpkdDOFhdQUXek+Q5GiK",
-	"qUR9MuQJATgZuZVIJjP0w/nxIdrb2Gihf/1zo9VsNzcfLt7DCWV0kk68zoZvwVYwjUiyEtwXRB5yfk2J",
-	"45ATMkyIGPcG8EKAMAtRcHhxftyT/JqwwEcED8bqNDAKLohsHJoXudpogfiUdZAg0kc8QSGJiCQh6s+6",
-	"DDN7YeDABJ6J/OgEEYJyps6J35Ck2WVrOqKrq6uDVI4Jk3SApWPBl2p2NRFB/RmajulgnOEZHZAH6gSv",
-	"CRMIJwSlgoT61HZ2t9Wp3XVgXwv4F9+LcYInRFrKdHF+fKkAca9A/awB9RVFSIhBesazi9Pn4UwBS27x",
-	"JI4UVJvnrzce49e7h5M3G0fjcO/tp53Xp7tiO5mcfMJvbj7K8VCh92375SjZevb00/X76XDv9uLm/OXj",
-	"9wejX08936MKAE1APd9jeKLGfddQ4DQ0uCX0xbcvCBvJsddpb+/4DpJwMjzjjLzEcjB2LzRQ1BCQDW48",
-	"j2e1+z/GorzOrrc1vJyepDdX48njd7PeJHzCfzl/f9D15q3gZNhQcDQ0IHOWsNFqb9XX8EWhg4g5EwQO",
-	"7mAwIEKck6HCHfVgwJkkTKp/4jiOFFpSzh7FCe9HZPLTR8HhjDPw1RehmgKOt8e47N3giIae74VEYhqp",
-	"nVE/qfOmDH5Td4/cxoCTCh6ZzHBfDQbo5XtCYpkKr7PVUoSEStgmtb3SDqQQx05jlpgmrDPCkox5KkjH",
-	"wNupQvWluFv/kZCh1/H+16Oc4z7Sv4pHr/UAesvqB41h33KAJlQIykZ+DhlQGEVyKsSjg4IKUEETweJm",
-	"MekyIDxwz/cNDin6pe+3GlvydDAmYROda0roAwlU5BqPMGWaNBVkhqurq0aVxLjWbT55VKVIX3zvXcOw",
-	"wobmhYs+z5kmbNwTHJon98Itgzc9w2yLuKVYLE/QRHGvISVRmG8VfAN3LUm42o3fPhdwUjFv+AAZLq7Q",
-	"Ub2dETvvUYyFmPIk9L58WIynrTKeZkLBCphaXeO6MLUCy1STIypyiUyhXAcFExxp+aOnaHEA+BtUoArQ",
-	"lErNgcxmU4YCvb9Bs4x590EbHs4uOX+BkxG5F+KolfQk570IhirSpMLWqLfU/sBLIAAwvUWGy8Jtj6WR",
-	"IOdiwcZmGQvssJJzZOdfiAIVaNeFAe7lkerqOigoA7DGA1Uc9xjT6J48ZiCSYW+ox6mcZS5iFMgxCHmc",
-	"aMzvk4izkZJ4zdkCWb7jTFuVMy1Ps/TlLgK+jmMNCgMadW/uBuh1g6iPGZdjkmRr77KAJ3RENTPCUcSn",
-	"MB5G/YRPBbzJZFnRGSZ8kg9EJWl22Rmh8CeoNgWB2TCnAhsTEs9qPOoeiHV0OwBN85gnfRqGWgD9avwi",
-	"E0wjzZhJQoe0jGZH6ld95ubXFZGHNGAEHIaJEh4sAuVTLcQhB3BrQaX6uAajaKikADlDccJvaEgKd+lG",
-	"SSHGrlBdl8IqPBjwlMleSIXaGjuieaxWbn9BSh1YGyKuHa/OSRzh2T3JFjGD9RI7ml8RRE6emqs7xgLh",
-	"KCE4nKE+IQzZb0PYbbws2dpzCc5TLLSOqLX9OxGuBva6OFJpuTwmjIT50uz6OyioQRA00S9EIowYmSLO",
-	"iEYCJ7Kuj3n9kmAmF6KA4+hzm8R6VFmtcGQjktnpuP/LgL6ip8dvP51snNETcTKR8fvDk52Tibg9oVMa",
-	"PoumJx85vYjCtyes1SSz00/h1Ql9RU9aL+npXnPQjhiookoVE15nY3dve+vxxu5uO3vYUwroppJvreWl",
-	"+MPjHRB9zcGVfmpv77VbIBeDsmMQ7QnBCWiyqdBWKRp6HW+rbZ4Y/RZHdEBA4V4O2+CAXLh2UFK+YsL2",
-	"UZ/LcUmpEkRWUAXsjI2CoXERrpSMktp41citV4u+zM1c99OxTp6+BgX7yGjU91K0wlijWC/XzytqvPnh",
-	"Llm4ohHVrqe1XAEJyCdbrCLVoFsXQZoPHhVoRFhKGUH9VBah7aCgBtAaRWZ7rGdc/goi5nrO1W2gWbQF",
-	"Ak1JopQlsBE1V7PYLNzY5XVjB/hrkX0cAwcdYCzGhLdgV4oLAGVZvS+nHIVc/dBlmcIxIkpGaWp8USdS",
-	"mk19lklYZpe1tJTKMU/oJzhkpL6z03SZEdWMtXqAJ0Rr5lQ20RVYiQdjMrhGWkXQtre6g+LbMhadMKlY",
-	"QHSUJDy5p71Ij9QDy0QV063eO+BpFMIZast/E71JudROkMxqEmoX1oynKCExT7QQuvgWbBftQXZVyMJy",
-	"hxWoBPk6kPwADXEaSYvRZvWKepXmMlbIiI+AyIHShlNBUMpCklQ2ZY1kThuYDsE4vhYjobazFw/9jKOE",
-	"jKiQJCFhdvx6lepmhKCmCjJItCywAn0zRn1DC64Zn7JlDX0GznUc8SoLBBrCFIlT6sCI3hDWye18Gqgq",
-	"G/tz6cJLInGIJV5NAKehoeyCjhhlox6ORormpkT0RBqrq6yEpd+8o4v29o73wVdUI+EiJgMJwiwLwRLs",
-	"dbyxlLHoPHqkCHLTTNEc8Ak8eJR/9sibN0hPvdmbEDnmYWV6veM9fTi9PhZ04PmVpzEXEiAUIgXL9DyI",
-	"PN/7OL0WvTShi+BugrcZsPWRer8J+5e7hkBcr8CpUMYDM/gN17u+/Bapb67JI8/59Zr2RqT9j2QgXaDr",
-	"yADvw9JXLcO4OeLixPx+H8XBEdNQiKZY9CW8c78rdcYPBpLekANtkLkX3WW8h2GwnjHvVEiv/jGz/Qx5",
-	"ysLcjQAECA0SAoIWjsTy9PeCjliDMpQZhBeS3TqYa6K8lfVlVNcqtEB7rSepg4IaIN8WtT3j8lgd0T1x",
-	"QvbgoMu4YE7/Lh67lZ9x9s3dx2tnXJNOmBDN1ZFIIeYCvLvg0rXcfsbTRMCBmqnXqP2dcfmSh9rK64w0",
-	"0ETwgdBBBlSgQZokhMm/LEl6BfbfMy4PtPX3XvhXNyYXEdHMLKz1kAqkP8hcx9oltrKB34xi8COfeSHm",
-	"OmBdj9i/gum8g1z29/Wh82tD/tbjppkmnI16mXO+ot6Zi5CRXHscCR2N5YoHWhwDZr3rMCugrcVIUR7T",
-	"WAwWrnJfUSngLQJF9JogbA0BQvPMb8/hcp4JhmuKGUlZJgP2CjboCrLkNkhF6Y2xWBF/7bocYPZAor5S",
-	"fZUEeyc9aLncLtVB7sKhOZB/4wEhXeaICEGBezEGiTNLoDGi9VOZIdiYRyFJMqvFGCck7LLgmdLWAqPL",
-	"IlCIQkSlPi7BFeJXTlNbyMDW0yeIsJCE60RcJYWS8FUqf7fouUIAqlpaQhSDDiG2jLCwiRQEEPEKAWCr",
-	"2S+KA8PW3IWcZV/P7yBt2VPjaMQRZ4Bf2jSltkq9VYuf05FyCmxkwudmisDVDbuMG9ePMYLI3NSbR/vs",
-	"qx+UuAdB2kpHVm/gUkxDly2MzQvsLqUMBgj8/JH1FBQe0TAigd9l2QNDKIrvJCQVJAzQDxgZT1zVqSun",
-	"AHwlXhkOFQ150mXkhiQzdZUf+ihQ2knVPV+JVKxHb6iFmqDp2hX6SsfXn6vsrM/D8u8V/lqCBGtYyjGx",
-	"lUvlinr9lrTeS85fYjY7kJJMYp14cw9U4L0JZrMetqOVkIEj9WNFIBNNdDUnD6NC0U0Mv8WRdjHSw45d",
-	"mPgO9KhCuhYEqYKBxviG2AVnyUjWYMKTgh7GiJzy5BrQpQJbFWEgvaWR5bcsPuwsE+Z+aPKW4RtMI30S",
-	"90ARyNPqpYXR5vmoQHZMdFKLFCjEEvexIE10aUO+UYSlDneZiyXbVb3GDm9vcAGMxdy/Bve6KEp5wSEI",
-	"coxPc2as+FxIBlSxszlRhUENPMPY7K4VRXFsWPUYCzV+r5+KmXrdIq+9mAjLLuNsQIz/tj66y0d8TWYi",
-	"n21IpJotSwnQJNIawLssi6szjsgqb/1zUD0T3F+SkOJLwIs1KWQTNWJNIbsg5lwhYhkLVHXxKCn37eVx",
-	"4/Fd0SfbZXSH6bSAaDA+9w+soIwVoF53bDbIolrVKQALqktBMzPhkn62D52ygpUDuDbbTbZQnS5UDEk4",
-	"hHP97MUJj0kiKRH5aVdNlgeiHOcwUhyBgjmmmHbV2nrsexPKsiQm34sV/U/UGP/1W7d72241ut3bXfLh",
-	"p//waulNPsxu41gdaY9XWTLWGEcRYSPtBZ3g0IQSQvbc7s7mDvrXP7eaGw8rAG60y/BtbZYBPGi8x41P",
-	"rcZes/d/GnNApGHsNumCs8AgQbZRJmxjwNmQjtIENn4fTfBM0ZWIDCXiqTRJddLqUSa9twD4zpYLEiGc",
-	"J2XmLMefWN+gSQttt3YfFpL5pjpkIDEKSAb+JBVSs3+DyyLVwQTMefQ1EIHyrgIkoK4GIosyzYGg0jX3",
-	"9kbbMXVCQpqQgdTO1BUhWAKx6+mFeaLmb/oaVfG5AtSHbBAOvk8Ftb2h5O35i/rlxOEcd0KezpknLOI4",
-	"1luHQzB8UUkmwpErnUGBkwTP1N9pAr6GIU8mWAJppd5dC1bf+ACga1mHF+fH9eUUg2znUJwIC8tW1d0y",
-	"XN3P4qoVS7YKdYEorTUN9e7E0vp6Cw7R2rIz83Jt0UdKxVfELcEDSRJjA/ZRP8LsWmHsIEpDbcbMVzjg",
-	"iUIpNOaJIKgP5Gzm+fnxFSzthaVstfZ2FhHr/+p2b1utDz86iWAe7Vsn0VQSJGI8IAgn4CymMs88gBXt",
-	"ozSOSQJyYMTV0Q6UdBfy8sJ0HHGZgG+3loHZ/KPbFR8WraOKwnZRfr5lLmQ+msRy5sBYhvQ7YPNSZH1C",
-	"Jn2SQLRZfRCw1tVwg9jH5bGf8akRa7WNxwR1amuoV0vXr65Mj+payzElUZhF7JVhsYKdg2JkSZb14weO",
-	"kieF+yAIotOLV2fIfGVy3PdaGw/3EUZabkH9GcjW6gCadx6VnT+TPl1r03HlK1GdS674MvhOshAHUOQt",
-	"jeEJiviID4dNdCLRwJbJUO+Cfc7Qqn1kzN+MiMwGruQDa6NTKg8acR42XdernC1QQzR0enWZZe8EJaEu",
-	"sNvJh5aXQeqYTRwDLU000XNCYvCFM4WlPJkhzqKZE5gsv8Bx1szmBeWWI/N6sXQHEpQNCNrY2201WhuN",
-	"1sZlq9WB/3/fLBIqyuTOlgOby+kM82phpEzSaC48S07kSpO4e8KySdd8i1IWQZ4Y6ACFxJ0lQXGlZdwN",
-	"ikUwyOWbjrFUaInGOI4JW3YTijkfiiSlE3XnTPLHhzns4C5N6q1wEKYSopcmLp15joTOE3LulV+86C7y",
-	"8IzgSI7r9MGqofnK+bVz1TckEVSry4uplRkx/8IFjk0YEG4Jz2WlsBVPeMEbZy49kF3APL9AyZQ0jvpE",
-	"0NAKShX5ciHdqRVOAFFTqQ7Gj2dD2Cs8e2fz8dYd0vPiG35gwjmA5inUwpL2aUTlbL/oh5SCREPrQoIH",
-	"K15+G3PqXnqmj/yAFQF++FXL/J0UInRGSEjCXJHsspLKqXclMEjZAygCbadaQpHSF24eN5p7ONoBxUxy",
-	"cUJwiBhPoHBSEz0hSmzTxhwT91TfzLqmUqJMywJytzJdubAZIlRYsfPeFiOGjZJGdeGd14XLpS26DnMG",
-	"zr0xxnqx00b/+me72X7YQYEONQx0zS8wQJpLZvhOFjU+iDCdCB8eK3LcoGGXwUM4hRlPE8SnLHtPK/wz",
-	"8Aka1AM4NFJUyYICokDn+pxHBDMQVdLQJaHojQWAMUOgWYL+Bo9F09z4kpa54F5iueybwq3hfpTU+Zz1",
-	"h0uOLOgc1buQ0VsbXqR9t8K9AI0DzWeD5mp616U59wdahEaMT31TcMpYmxiZFstH6NO+U9I2Z+/C/NOr",
-	"566j1+Ha6JqYEmS72xu7PjL/eoz+9c8d/dfj1uauQvSHDj4UjYr8V4f4+965+e9R+PTiwMmSB8mNc8OJ",
-	"8+n1vDM1VsTHSI7TST9OKMvMu9fELSVfa5UwA/kQ4D3wfO/V89dOWJkTplSUhC5BR86Pb50fz+6WRRSc",
-	"ehYftlnvwpzjvSAO/emazOC/mT1pkdSncKRmYaqCpAZ0QfDSYZ821+2ueS/Ma/cRTuHDTLacA2Ge21JG",
-	"I/tL5kk3tlO4Eo+3NrYU6vvoVUzYyVN0yBkjA4meUjHgoEduNPMKcOUdWDIzxim9RSOeUDmeiAI6G5Nh",
-	"UbIzqdUQGgUMZz8TPoyd2ATNaEP18pbFeTk6jk9XzMT5vAoUJg/HWQKOCgEV4Er74Vshuz+TxHn/87wd",
-	"t0kk22yckCY66Oc2BhMT5xx1fkaPo3woMx7NLBirLEvaLVztxJz5Qp9dkC6fGbTKWc3NC5pTQDToGEOM",
-	"9UgLQkRufwlE2g9W2YGqZKhRZy4mr4q37g1eaTsXYMn87fOXJCMuomejwXWRWIcLUcc294p27t/TGM3I",
-	"9A+aq+rkqS60Aotz8xIiwBV8Oc+4V9CtcV7kS1wLhPs8lRUtYcOIVq3Wnv7bwTFMxp1L2smJk0mFzWMZ",
-	"CtFZqD+Dd7RtsXm3T6SS5bfEqbhHyXTOlRXtXMTujQ3NqqZ+ScRAa15ZPZyvDNpwAZdzAIKqjft1a3vX",
-	"dU7G975EQAI477/4BRt9eb5jnqCY8DgiYKhWKoA2VrtNvKbCotPfbnMnNLfSKgXEipfI6CKYC04GJ4fJ",
-	"AkEc2Am2g4x82+B3tR6RDgaEhHn8VF05zU15E3yraxtv7+35eaVjHfJfN4Dq4JO5zGFeQWnwnEPcCQrc",
-	"8Si65DFGkPPBhygI+UDY6BvRnOi4ypU8r8ZcqmH2c2OjQQ3f+qLzfV6AuYfO8A9jqIgTPkrwBPUTzAZj",
-	"IhAHy9MNSTJPCJUCTQhWDAWceUaNKeciAJeslgR15aHWo3LdlVDqhTlKr+bRus4KcdVqZ2Burpf8qhUo",
-	"mJuiUktwKhc+dGa3FVMuNY+vvFCrhTk3IMsVwForqeEKYSzG0pkNLL7g0kPPCQ4pI8Lh5rZRexVLugJ8",
-	"8ZhWwSx9ZCoiOj+oW+yhApnZVftvMU6lVMsL+ZQ5xplntM/W4c/XVC9yrbRC0hOC1QFhucB/lkLClta2",
-	"dApIRgBCLElD0glxRktp+WM+3dSup6JbyGqjRe3GTTutQX4u5FQu4WRaCL8WSOqPHQFWr4wP1eS/uUaL",
-	"sJC9VCzabBPpZCzawDt0rM9y8Op76VI9bHJfVkioGAzmrG3nNO318Mh5nneuvma/VkQnR73K5pQON1tW",
-	"CQQ4hRzDFuC8mGujWd5KVLDWLNS+soFd8IBAfcl/VYR9VgdqSacW1F+6M4LlK3w/S8uQb8U824Q6n31r",
-	"1NWxJTZhjoosxpCE6AedH6Qz+oKHub0BpH2oHqOLIFXMrlImtJ/KLNhsBT8GUACFpHzKCnl/Rn25JiS2",
-	"+oulePWwmKU7GABRJr2PnDJSVvnm398VBgcp4R4NFqyckckYdc/JCmMNaSJkz1r9vxokeqefBrFU4VTu",
-	"REQOH6KAIK1sVnVVmTGq9eb6iVYBU/SExMPh/UdJY5JY2+/XjwSEM+Ijl1/6LI2iwm4BG9fZqzJn52hG",
-	"5rMYlkZRMePDzdTuffZFt9HXdzupUCoIURmkCZWzC2hxUgghyIwbfXBmHdu1n15den5dNV6UeoamYy5K",
-	"yY04ojek1CjFmj10qxV10LZQqYF5LGWcWyWeQCWiOWEWWXaKyVGG5NF6eS7TqUadaiNNIsKU/pG1b9nS",
-	"xphNBRe6HJOZ0li7TEg1eCE6DlEmJMEh+GODzE5jGuOUbCjBPgoyfTJrBRWGAZrga619TgqdbWAXTMWl",
-	"yiYY8Wdek57LakAThHI9/YjZiD8QBrEbOncHaaz2kSDSGonMBjXRGUd6XDTArMsgAICaWIZCmYIQmJi1",
-	"r2NBUIzl2HS5Qk9stEqphN0AJwnVi+6yQul0R6id3hNoxKJhzhuxlLsR5RuFY/qczHTOB2VDXt+jX7KD",
-	"UNshENaXnzLfsLp6VBhlCDP0TMr4FYtmWSLzGJui612m9JuINGI80sHbGIkxT2RDoXslPdOEoOgICzB8",
-	"i7GxQICTIWs2BLbwLiuF/9mS5TZW3Lj9u+zHH5/Y7W/++CMkbSvGD9RfQCH6KdIorIsKBlAeTCGmOrae",
-	"+i5wZjx02YTfWBxFR+riTHlybQInsSkoZYUDmWAaUTZCIsK2Q0oeRaID6IUFmIeUCAVtVhUGJwQF1dSj",
-	"IMu58RGWaMKFRDtb6Dl9YuKjGDcilU7EbnbZSyNhaUusyRGPFBnQaTw6dGLEeAKJaLnd39xenQUeIImv",
-	"SZeVILptTKfTRoV2BCViIMeEJuj8+FAovmtWCzY0WK2OFNcmRSrK6y3mcgVFgyN6AoYbxBkK1JQB+oEn",
-	"vs4u1wiLBWeoT8YUjFS1nF8fPoUEpYc+gox0xE04AbmVTbVoY2TqIMXRAhAa1Oi2FddCK96+7mY25AkK",
-	"CklzgcaBkKMfGZc/wo4i/V6XdT3Dankqu14Twe3CKNhqbRTanUDxgdp6wFS1sFGY2vVXqcQjjWRXYxqR",
-	"ck6iLvkq4CaPBKTDYhrZFHzti8pukZ6KEQJEr8t0BJ9AwXZrM0COBEgQ99WUNq/Rqpoaz8cY1FgsEWeK",
-	"JwVGRQx0lYNcMbWxgmaiUtbkfkGGWToZUk9gVAldZ0FNzwcURw1rPrPTZgusZmAaYqCEpjrq6CWU8UCn",
-	"kIosrRSYNdRtEHl5iI4b1Wxkt+20FAAdnAV+wTmrLu4YAkM/BXBOpZmgpIXBCs0+AStqbe3GPApdPKDa",
-	"7q7S+cOH8uaKEVjZMeO6ls8GloHsowslfJF9dIEn5IJK8vOFTOhABoagBa+BHJeYarPLtKkajNCZtqcO",
-	"V+1OrkE20YHZS8hfNI32uLpa/Rma12yvyxwNszT/jeiAMG0LNMz3IIbaZu1myzMZR1kVyul02sTwc5Mn",
-	"o0fmW/Hoxcnh0dnFEXyTW+lzZlyIsO14reaGfo3HhOGYeh1vs9lqbkJ2hxyDsDqnkmbnszci0i0ZnV49",
-	"RxdE5qFN6F//3H5YzAC4JqZrnMI5iNI054mZI3yWCiUW0iiyRXSs+AlpByACQUU3ZOmi6Y8Z7OubqJ4D",
-	"Qiss5ulobLvy4S6LOI99HQtrowyZPn4UXCvyZxNUzSdQfboQkmDsh2QSS9P1JSNkJ6HXUZt0evX8wiu3",
-	"E/zNbevJX3lU7MOnW3MVWtq1W63VKsVqc/FvJmosCxaDUDDvdUP/BaFeXuvp32/eT57yNzeH4cXjN63+",
-	"37eunz073nk9frMrn7XYp+Od8entPzbjzZeeCenSkVwQlQXBWBB65Q0fb7463Xzavj3eeDJ6fJP29+QL",
-	"sjF69vLTr7s75PFlKvbS189uzn89eutBWJZ32zs++nSe7k02d569OOvJlOxs7704i99d7cSHswtJr//+",
-	"8fnJ1ck2bnlfli91aoK05qQnG2T9yxYV3Gxtzfsiw5lHxVqLX3xvS+PP4m8KRcq++N72Mp+Uy5sXtV+v",
-	"8xsUsJ1McKKO+heipYk8EBIqeeCRQlNPC98anb0PapwSFeJKpG6UIncauuj7XLKkffhAfLLCR1poNXK/",
-	"9dtpuUNyYNeVwLQmuswjv5RSQkLba6vL8nalfMqUbiJsQLLgS0QcaQmeV+omNLssjz4w0XHQPwdYlZ/z",
-	"8LywmQRlSdEs3QsWxREeEN2irRhYB3q3m2CVsqUuYGOzIL7fg44tRqq8UvFfHdltTeX8HB6ugPQxYTRs",
-	"lHTGhVy4jBdKelzyEgWg7qCD1ydohCWZYiP0RbSf4IQSq6sMqWHDIBbyoWLeBkf7s7lRm3NwTr9+WFrd",
-	"d1y7P67ZAgaV44g4v9Zd06lcjINQ3dyiCVG6+KOFaPf2/EW1wsMDMY/oFU2BiiAVZERNpgHRQq5wTglg",
-	"IYkJC60+rRQr6+8DSwxYhEKjVlTz/QMwBIJw11FqJJaZ/qRzfdAPCWYhn/i6b3meL6jtVgL18eDa2JPA",
-	"NtDLSmxoLbrLKo9NJOLPWlIsF95om5FGnJh44TuoMZQ7qF2JP6DGRjGNfsSo5NZW+I9UZ9EbbYWG8bxO",
-	"zc54sflxdrDhA67EcLXnSHIfkVs8kNEM2cYdJbdLRIUUtboGWcX+OC4V7B/gKFLjzllHqQDFwmbwq1W/",
-	"uLcUD6UtdNQFWGghT84U0MhwrvbAIKH3oapC2i2BhgapaEyV/Nlu4gn+xJk5atgvYBXtnAj8Z2aE/xn3",
-	"ByEZjrppq9XeKW7czzDL3zYP/tY+/lv7uHIEf2sf20OwnxbCc39WC9DPxYDH5GfN+34Cj+FPccKHdJWy",
-	"XKULNEcLeHv+Yp0t0u4hz/9BLER9tXn3V8VqcIvYjrm7HOgxqNbSbSsrMJssaSTnM+rgM8sY8BnofVFn",
-	"NNad4+gglZsq6909R7pMD3CKvEAKOFf0N11W6+KVMavMUPr6+eERytpTlcn69kM/9x1MdV3eCRGmpKpC",
-	"ZFFocYnOeNkrU+iShQfWXWEcQWBUO9Br1AMBA7RDZTIfvKDr5o2IFPXCCrrNJtgS8+6S6o0uMz4zcKoo",
-	"YjuUJJniJBQu5qQmsl1EDaEkQj7h4Ww1umaqp20NNwZt0sKNVqvVamyp/3ms/qeV/99GrV5QxwuffBzK",
-	"U/J+6/DX143Jk7328/ZuOu6/PX27EW8kvenVxuj46vjV0cd31xnR7His0brY6V19Omi//FgtOrQE51iZ",
-	"+OTlxL6Uw1wUU/nyNbKq7dn5dTRjq7WxBM2oNuiDD5cgG/WexfDl3vJfnhcasm5ttJaH9Siv2ry1sQSo",
-	"pUbs8NH2MmTRUTnw26DEdgPBlFonjqUWu4uJcbHr03xKbBy3hYSePPviIUxXDwwQzTxrmwpwZVgfTqHy",
-	"bpcZc2/RYm5jR3TRZwgVkCKT0PWg2n2emd9N9XudwIFpltjXZbnHQeapwbHOPtFVdtBBTp8xm5kaMdeU",
-	"hT7CNe+1Lj3lA+zB565JDO56HaQDRIzfQYnaJrxd1/HuskKjtWJSCXipA0ePqAAq1dfbRAWu6IouO8o1",
-	"KtA3KLOxBDyc7SOMQARG0AkBujMaqxWWuU0KeAl8iPPOimWGkKPB0uzA6eat8IelOwIv6ABcy3UpVy1Y",
-	"odhlKTdpeWK+HDus1BKAXLPiI62CQEEBD8fUMyUCim2NoRKAebAFD4S4o5+aVDxv+/T95Zutq3dn7Rc7",
-	"758cXb17vvVm8+zNq6uXSuuMsDqBOFHKn9COgo29TbzRbzd2B61WY3ceu4b8ft3/eH6f5N4dTZIpW7An",
-	"Jvhq6SMsV6NwKARZCU1Lif66qsFybL7UoHJZHl/rZvSncNyt9hJCRbX0+Z/GqT+Xo+t++/DF//ylxL4P",
-	"xDWamtSEqjOUCiiHhhiflji35qlF1q3rry1g20cmoqqc9OCIx8prUOv4EnBzi1KP8SZ6xQbEBmoo3lEc",
-	"WAdFKCUIbDlZqh1UqI4h/L5T6Ixv3a38Rm2AbpPfZdQWcjJ9g0GdmWKnMVmvfWXj8eHF+bGh6R/uocus",
-	"tyn+0jQNiod+MdzoHjampSfUBR7nVjovhTc4WtLbFht/6bb0vxc9zvvtLEuL1fEf69y5fyO953M1TPe3",
-	"D2ViepSFKS+h7kzIYscG6BhGj8gi28a6hNzCSkLTrNpwkZgLPAO5ombvf0m8+xqKCwVgisl1XrvV3mls",
-	"bDTaW5etx6a6ZCGDyUiXxaw280m7+skqEiCNYZzNZqu5sbHZ3K2mWpXh2uts2klsLlkxHb6YAua95J9o",
-	"FOFH2zqKyWYymNwULT/+byvrSp1De4ekuWz33HmkT2NJGe++GfFxCdpzADh6rrXAP/Nql5Ikqhf7aswR",
-	"nqCT/yxcaZsSXbjSFm8WCEJnOt7D1W7QFIGs3lzttiNWgDJWAxs9bkoPU6bDhUFQkQlmAoO6oc20jEzz",
-	"aSCeQ6KIYCHR47yytfB1wAjLvHkDPplwFs26DCqlQuFcHTaSZ4xp759OMyMNdREQDsOECJH3GSGRAP8e",
-	"FtcEMuypdJp3wY70Or97X2/grVU7mVuRu1yoxMNokg7GqK8rIXK2SluKcgmWdWvqaxOWiu0t9Zbn+TUV",
-	"rMLFetb/gxXSGhFaSgiqd2D9rpHel9Aemg4CjDwQqMCGFxBdI5Mt5b0rq5vgi6JSZIk/I3oDkbiKXpaE",
-	"J+iEmfm2UviJJ13m1GKLFlFTV3Fvt9XS7U+2mu2HYIE9AbVT4CG4MbVqquexj/CAdIz9XBurwTuGMEq4",
-	"tJkLBMUJuaE8zTLorZW5qMJmnkTtlrPwN9FBBfRMG4ZK6aYuJdZFBQyDsS0bba1za0VmusjrdMwhBQVo",
-	"vo65x9BQOzM7F1LD6rZhaOekHgTvGurFBuBJ4GIXBvLvivc35cL7rkuuSZf8hch5lAjuP6lTnsX6Zl6+",
-	"TsxXPA9sYgQE/UAkZ1Y2wAgFliAQkxhhflfCoPkR+mBkCSoJskV8/C4zhKxU11IPQBNhdVlIJtakzxob",
-	"9cA6Och+p3NbJ4JEN1ow7bKQswcSTTGD5FVIXMvC6mam8jhYBCk0wLi6zEljIGdxoDMEzS799HEqA99u",
-	"iJ6ty7JUEpNlWi5JmSe3ac8flK70UUCxGiogt7H6j3EFRXRIJJ2QAP1gujI8LLSsFQH6Qen8O1tpEtld",
-	"hsID6DHUvMwKhl48O2i0t3fUn5AAbQZ4IBAFx5pCeV/x1C4zeYSZrPdQRxfC4X3NfAWNhKrzhfl1BilS",
-	"S+vkFUotYpjC9OAn5Yltz6lETeMLfNhEUIErc95OjNISRcBxqWyiY5tno/N7hmRqG1vYVKuTYeOMM9KA",
-	"8NxgTqxj3iJd/KEZM1NZ4iZ3exrplIbPounJR04Hk1/b/fbZOPwluumzlwlmYct6It+/O/uEr/bSwexk",
-	"50SNwX799P7d6aeTj/Hu8F3LOidzVpNVQOhThkEhqkYRug2uljp8T2P55kPlFCOZ2q4Qpg02pPZGszu8",
-	"OvrlO4MxcpJpIjFarb25kRid3JJRcQUZSpo3D7OSrBVKY+sK97P0dAikiyJtU7BUOA+isF+anuG+7RGN",
-	"lOxut8I4fUy2DKRva6vJmLIsE09XpcysH30SUXIDLbsXxFJgHfFeTEN3C7IKkG8sguFbCVBYm9nDhNVA",
-	"HGOePzxDE9P9569i3shZ1nfP+1/a815xFumiNnU5vk6WrXz4SBNkJWYvcLg77cW6uFRkxbxJEx0wE+JW",
-	"9qP3SaEyn70ufpeZ6gb7FVFeE1xd/mzEpW6pplvZ1+VwBynUq8mq2N2RfRLAokRQqO+yqKbiPgpwFAUo",
-	"L29TaW6oh5uTpQGZAQvTM7LamHYYHEWumpb3zsswDQnbyxNG+MBNGGcFKy8qlJ423glTTAJPOGRHkYlf",
-	"sJh9963/TqZlF8X9Ju21F3TEIJWLRIJMdSdtnmitDP502m79BVmk1sxQUC7zcj9gGfCzZDxwS0E7WtBT",
-	"6+7tiApZoCZr8XJrSvTv4+devvBBttOLw3TEd//0uq/hCyqkcZrwKcs2erHjJJMjPtPwS0WYWMCW7+LK",
-	"tks0gDTML7QOXSlz3GUxHWKBsRwXkz+XTZV05YKuiwVv3J8Fa2Nkif/mJaILXPg73/2T+O7WkpaiY6gU",
-	"/61SiCNIY4fQjpXphE55X2AHelVPMzRVT1ghNcYk1kANd/DzSYEknUDaPYkikcUhg509Cy4ht1RI4Rd/",
-	"RQZKKIRlnQvQiDEvsm7LlmgOB4Ya7WVCtgQ/XCIYR5v37aCYwZ+MyClPrvdRn8y40dUiOjFVL022D2Te",
-	"bLX3AqPflEqjAQwKAjAU1YQTta8n7D5xLkvEt9SDzpb2NBb65f+FcgjP+AHkaRwYRP5u5PiD7MwXJhMb",
-	"7LLZ7YViqPU4Dod/slKncKl4jqz9rg1gqhdzM9nXYI6AgI+Dqwt0qKsNmFaoulZJnooN5WQOUjlG7WbL",
-	"ldT4k07JzjKxiznYWkcGx6imil2WkcUDrc5Mx9zalcEujWYESJnRKUzedYyprtluvKQLMrDhVZOBTW+K",
-	"vdXydtQmAbvLShnYaG4Ctqk7stXaC7TxaEqF02ajz20dednlVtcemZ0m+OoNfUVPk5cXJ+Jkcizez052",
-	"TqLTy5cf37Yrxuvbl5dHYNA2Tq5i9+rNnVar2Ev6vmO7MsuWzwfLuop/T83+npr9B6Vmu4rIGsqyQoq2",
-	"DsBYQJoPx2RwLbLOKFimCcmIc54NjRfXl4cQjbzrnbjWsWc2C6JT+15IPBMlQ3PeaN5HOBI8C57T6VpN",
-	"dGEs66a4mAktgXq+Zl9CnpPJcqxJFuVhizkqin1eDMURxYAGF9XU892HWv6BPr5yG5dv3MVHDSL8D49Z",
-	"/jpq/G1IuWuuQafxskoUFpeZMwWl5wfCmSLZWKCIs5FNxIoTDjNA5UJhS1kLIFjQD9S6lnX9Bl3uIBXE",
-	"tFNIiJA4kc48rGcA0f2t1Kbxmm7R5qi9vNxFM9DMyyGYsw3lK/fVt2bBWZ+UzwEcAsWsnGxbzTmbStPN",
-	"GZ5EhcN21oM8eH2y2vbbQe8dT2Vmz8tnGtXFsESSIN4nsz9if3U9RyoyUBbsLcTNLLhC4rqSvVgwz9gi",
-	"9HloOuxhYeG2Qu4UC9RPaQS1tk1dqyxjHZlOyVDhm6q7ikMSlq4cTyWkRA2HdNAsdAswGyvGqVSrnbJ6",
-	"9f+5UYO2weJ9L2vej1FfV103W/87u8i6WeLSNzeHzm1tHmC2Ljy6p5T7VftUbo/p3LC8w+Q6N+2BaZNj",
-	"u7wJPNNxdVQg0wnzD7ifh5iVuriFHOyoU55czyWDMJxCdpe7BlwO6iLk/XOSVPvodPnGRxDdagZ2uWwj",
-	"OiQ6eiVPDkn4xJZKVZfQCN2FaIqsu+CcvrampRFlpjgnZkgQrUrkTZOtYTMz9TkHKzXaEbqDhORIJqmQ",
-	"VaGhMGpJaJgztCPAUVu8En4LbhpxbTvs6dDE4g6YyJ55UMMJ8kRY9YkmSHIe6QUUBsqP+suHL/8dAAD/",
-	"/w==",
+	"7L2Lchs3tij6K6i+e8pxQtIU9bBFVWpfWZFiObbsSHKUcejNBtkgCasJ9DTQomiXT52vOfMf8ynnS05h",
+	"LaDfpEiLSZwZ79o1sZrdwAKwsN6Pj95QTiMpmNDK6370JowGLIZ/HtHhhB1JoWMZmr8DpoYxjzSXwut6",
+	"vpBNpWXM/C7RE0aoUDMWE67ISMZET7giw5AzoQkNpWAtr+Gp4YRNqRlKzyPmdT2lYy7GXsO7bY5l0zxs",
+	"qmseNSVMQsNmJLnQLPa6Ixoq9ulTwzu+pOMqMEcTKsZMkdmECYAmkMNkaiYPJFNm7pj9I+ExC7yujhO2",
+	"GBYzx+tkEPLhHcuP4KUGmdLbJh2z7//v//4/foNwQRQbShGsPek5+0fClD79oTrXGZ0yhVsa41tmHrNM",
+	"xeIbFj9QJJTjFnklGNETquEnu/mKiUCZU7lmkSZ8RLg2f81YGDZHMp6yYFMnc850PD8cwcPyCi5wT4iW",
+	"ZEa5JgM2kjEDOAW71UTHc/LN+ckR2d/aapN//XOr3eq0th8u38MpF3yaTL3uVsOBbWAas3gtuC+YPpLy",
+	"mrOaQ47ZKGZq0h/CCz6hIiD+0cX5SV/Layb8BmF0ODGnQYl/wXTzyL4ozUYrImeiSxTTDSJjErCQaRaQ",
+	"wbwnqHAXBg5M0bnKjk4xpbgU5pzkDYtbPbGhI7q6ujpM9IQJzYdU1yz40sxuJmJkMCezCR9OUjzjQ/bA",
+	"nOA1E4rQmJFEsQBPbe/xrjm1uw7scwH/1PAiGtMp044yXZyfXBpA6ldgfkZAG4YixMwivZDpxRnIYG6A",
+	"Zbd0GoUGqu3z11tP6OvHR9Oft44nwf6bD3uvnz9Wu/H09AP9+ea9nowMet92Xo7jnWc/fLh+Oxvt317c",
+	"nL988vZw/Mtzr+FxAwASUK/hCTo14/7aNOA0EdwC+tLbF0yM9cTrdnb3GjUk4XR0JgV7SfVwUr9Q31BD",
+	"QDa48TKaV+7/hKriOnvezuhydprcXE2mT36d96fBU/nj+dvDnrdoBaejpoGjiYAsWMJWu7NTXcMngw4q",
+	"kkIxOLjD4ZApdc5GBnfMg6EUmglt/kmjKDRoyaV4FMVyELLpd++VhDNOwTdfBGYKON6+kLp/Q0MeeA0v",
+	"YJry0OyM+cmcNxfwm7l77DYCnDTw6HhOB2YwQK+GpzTVifK6O21DSLiGbTLbq91ABnHcNHaJSSy6Y6rZ",
+	"RCaKdS283TJUn/K79V8xG3ld7/97lHHcR/irevQaB8Atqx40hX3LAJpypbgYNzLIgMIYklMiHl3il4Dy",
+	"WwQWN49YTwDhgXt+YHHI0C+832ZsLZPhhAUtco6UsAEk0JBrOqZcIGnKyQxXV1fNMompW7f95FGZIn1q",
+	"eL82LStsIi9c9nnGNGHjntLAPrkXblm86Vtmm8ctw2JlTKaGe404C4Nsq+AbuGtxLM1u/PYxh5OGecMH",
+	"xHJxg47m7ZTYeY8iqtRMxoH36d1yPG0X8TQVCtbA1PIaN4WpJVhmSI64yiQyg3Jd4k9piPJH39BiH/DX",
+	"L0HlkxnXyIHsZnNBfNxfv1XEvPugjQzml1K+oPGY3QtxzEr6Wsp+CEPlaVJua8xbZn/gJRAABG6R5bJw",
+	"2yNtJciFWLC1XcQCN6yWkrj5l6JACdpNYUD98lh5dV3iFwHY4IEajntCeXhPHjNU8ag/wnFKZ5mJGDly",
+	"DEKeZIj5AxZKMTYSrz1bIMt3nGm7dKbFaVa+3HnAN3Gsfm5Aq+4t3ABcN4j6VEg9YXG69p7wZczHHJkR",
+	"DUM5g/EoGcRypuBNoYuKziiW02wgrlmrJ84Yhz9BtckJzJY55diY0nRe4VH3QKzj2yFomicyHvAgQAH0",
+	"s/GLTSkPkTGzmI94Ec2Oza945vbXNZGHNWEEGgSxER4cAmVTLcWhGuA2gkrVcS1G8cBIAXpOolje8IDl",
+	"7tKNkUKsXaG8LoNVdDiUidD9gCuzNW5E+9is3P1CjDqwMUTcOF6dsyik83uSLWYH68dutEZJEDn9wV7d",
+	"CVWEhjGjwZwMGBPEfRvAbtNVydZ+neA8owp1RNT270S4Ctib4kiF5cqICRZkS3Pr7xK/AoHfIj8yTSgR",
+	"bEakYIgEtci6Oeb1Y0yFXooCNUef2SQ2o8qiwpGOyObPJ4Mfh/wVf37y5sPp1hk/VadTHb09Ot07narb",
+	"Uz7jwbNwdvpe8osweHMq2i02f/4huDrlr/hp+yV/vt8adkIBqqhRxZTX3Xq8v7vzZOvx4076sG8U0G0j",
+	"3zrLS/6HJ3sg+tqDK/zU2d3vtEEuBmXHItpTRmPQZBOFVikeeF1vp2OfWP2WhnzIQOFeDdvggOpw7bCg",
+	"fEVMHJCB1JOCUqWYLqEK2BmbOUPjMlwpGCXReNXMrFfLvszMXPfTsU5/eA0K9rHVqO+laAURolg/089L",
+	"arz94S5ZuKQRVa6ns1wBCcgmW64iVaDbFEFaDB5XZMxEwgUjg0Tnoe0SvwLQBkVmd6xnUv8CIuZmzrXe",
+	"QLNsCxSZsdgoS2Ajaq1nsVm6savrxjXgb0T2qRnY7wJjsSa8JbuSXwAoy+Z9PZMkkOaHnkgVjjEzMkoL",
+	"8cWcSGE281kqYdldRmkp0RMZ8w9wyMR856bpCSuqWWv1kE4ZauZct8gVWImHEza8JqgioO2t6qD4soxF",
+	"p0IbFhAex7GM72kvwpH6YJkoY7rTe4cyCQM4Q7T8t8jPidToBEmtJgG6sOYyITGLZIxC6PJbsJu3B7lV",
+	"EQfLHVagAuSbQPJDMqJJqB1G29Ub6lWYy1ohQzkGIgdKG00UI4kIWFzalA2SOTQwHYFxfCNGQrSz5w/9",
+	"TJKYjbnSLGZBevy4SnMzAlBTFRvGKAusQd+sUd/SgmshZ2JVQ5+FcxNHvM4CgYYIQ+KMOjDmN0x0Mzsf",
+	"AlVmY38uXXjJNA2opusJ4DywlF3xseBi3Kfh2NDchKm+SiJzlY2w9Jt3fNHZ3fPeNQzViKWK2FCDMCsC",
+	"sAR7XW+idaS6jx4ZgtyyU7SGcgoPHmWfPfIWDdI3b/anTE9kUJoed7yPh9MfUMWHXqP0NJJKA4RKJWCZ",
+	"XgSR1/Dez65VP4n5Mrhb4G0GbH1k3m/B/mWuIRDXS3AalPHADH4jcddX3yLzzTV75NV+vaG9UcngPRvq",
+	"OtAxMsB7t/JVSzFugbg4tb/fR3GoiWnIRVMs+xLeud+VOpOHQ81v2CEaZO5Fd4XsUxisb807JdKLP6a2",
+	"n5FMRJC5EYAAkWHMQNCioVqd/l7wsWhyQVKD8FKyWwVzQ5S3tL6U6jqFFmiv8yR1iV8B5MuitmdSn5gj",
+	"uidO6D4cdBEX7OnfxWN3sjNOv7n7eN2MG9IJY4ZcnagEYi7AuwsuXcft5zKJFRyonXqD2t+Z1C9lgFbe",
+	"2kgDJIIPFAYZcEWGSRwzof+yJOkV2H/PpD5E6++98K9qTM4jop1ZOeshVwQ/SF3H6BJb28BvR7H4kc28",
+	"FHNrYN2M2L+G6bxL6uzvm0Pn15b8bcZNM4ulGPdT53xJvbMXISW57jhiPp7oNQ80PwbMetdhlkDbiJGi",
+	"OKa1GCxd5YGhUsBbFAn5NSPUGQIU8swvz+FyngqGG4oZSUQqA/ZzNugSsmQ2SEPprbHYEH90XQ6peKDJ",
+	"wKi+RoK9kx6069wu5UHuwqEFkH/hASE9URMRQvz6xVgkTi2B1og2SHSKYBMZBixOrRYTGrOgJ/xnRlvz",
+	"rS5LQCEKCNd4XEoaxC+dJlrIwNYzYISJgAWbRFwjhbLgVaJ/t+i5XACqWVrMDIMOILaMiaBFDAQQ8QoB",
+	"YOvZL/IDw9bchZxFX8/vIG25U5NkLIkUgF9omjJbZd6qxM9hpJwBm9jwubkhcFXDrpDW9WONIDoz9WbR",
+	"PgfmByPuQZC20ZHNG7QQ09ATS2PzfLdLiYAB/Eb2yHkKco94EDK/0RPpA0so8u/ELFEs8Mk3lFhPXNmp",
+	"q2cAfCleGQ6VjGTcE+yGxXNzlR82iG+0k7J7vhSpWI3eMAu1QdOVK/SZjq8/V9nZnIflPyv8tQAJRViK",
+	"MbGlS1UX9folab2XUr6kYn6oNZtGmHhzD1SQ/SkV8z51oxWQQRLzY0kgUy1ytSAPo0TRbQy/w5FOPtLD",
+	"jZ2b+A70KEO6EQQpg0Em9Ia5BafJSM5gIuOcHiaYnsn4GtClBFsZYSC9pZnmtyw/7DQT5n5o8kbQG8pD",
+	"PIl7oAjkafWT3GiLfFQgO8aY1KIVCaimA6pYi1y6kG8SUo3hLguxZLes17jh3Q3OgbGc+1fg3hRFKS44",
+	"AEFOyFnGjA2fC9iQG3a2IKrQr4BnGZvbtbwoTi2rnlBlxu8PEjU3rzvkdReTUN0TUgyZ9d9WR6/zEV+z",
+	"ucpmGzFtZktTApBEOgN4T6RxddYRWeatfw6qp4L7SxZwegl4sSGFbGpGrChkF8yeK0QsU0XKLh4j5b65",
+	"PGk+uSv6ZLeI7jAdCogW4zP/wBrKWA7qTcdmgyyKqk4OWFBdcpqZDZdspPvQLSpYGYAbs92kC8V0oXxI",
+	"whGc60cvimXEYs2Zyk67bLI8VMU4h7HhCBzMMfm0q/bOk4Y35SJNYmp4kaH/sRnjf37r9W477Wavd/uY",
+	"vfvuv7xKelMDZndxrDVpj1dpMtaEhiETY/SCTmlgQwkhe+7x3vYe+dc/d1pbD0sAbnWK8O1sFwE8bL6l",
+	"zQ/t5n6r/7+aC0DkQVRv0gVngUWCdKNs2MZQihEfJzFs/AGZ0rmhKyEbaSITbZPqtNOjbHpvDvC9nTpI",
+	"lKo9KTtnMf7E+QZtWmin/fhhLplvhiEDsVVAUvCnidLI/i0uqwSDCUTt0VdABMq7DpCAughEGmWaAcF1",
+	"3dy7W52aqWMW8JgNNTpT14RgBcSuphdmiZq/4TUq43MJqHfpIBJ8nwZqd0PZm/MX1ctJgwXuhCydM0tY",
+	"pFGEW0cDMHxxzaaqJlc6hYLGMZ2bv5MYfA0jGU+pBtLKvbsWbL5pAIB1yzq6OD+pLicfZLuA4oRUObZq",
+	"7pbl6o00rtqwZKdQ54jSRtNQ704sra435xCtLDs1L1cWfWxUfEPcYjrULLY24AYZhFRcG4wdhkmAZsxs",
+	"hUMZG5QiExkrRgZAzuZeIzu+nKU9t5Sd9v7eMmL9P73ebbv97ttaIphF+1ZJNNeMqIgOGaExOIu5zjIP",
+	"YEUHJIkiFoMcGEpztEMj3QWyuDCMIy4S8N32KjDbf/R66t2ydZRR2C2qkW1ZHTIfTyM9r8FYQfAdsHkZ",
+	"sj5l0wGLIdqsOghY6yq4wdzj4tjP5MyKtWjjsUGdaA31Kun65ZXhqHVrOeEsDNKIvSIsTrCroRhpkmX1",
+	"+IGjZEnhDRAEyfOLV2fEfmVz3PfbWw8PCCUot5DBHGRrcwCtO4/KzZ9Kn3Vrw7jytajOpTR8GXwnaYgD",
+	"KPKOxsiYhHIsR6MWOdVk6MpkmHfBPmdp1QGx5m/BVGoDN/KBs9EZlYeMpQxaddermC1QQTTy/Ooyzd7x",
+	"C0Kd77ZTjhwvg9QxlzgGWppqkZ8Yi8AXLgyWynhOpAjntcCk+QU1Zy1cXlBmObKv50t3EMXFkJGt/cft",
+	"Znur2d66bLe78P9vW3lCxYXe26nB5mI6w6JaGInQPFwIz4oT1aVJ3D1h0aRrvyWJCCFPDHSAXOLOiqDU",
+	"pWXcDYpDMMjlm02oNmhJJjSKmFh1E/I5H4YkJVNz52zyx7sF7OAuTeqNqiFMBUQvTFw48wwJa0+odq8a",
+	"+YteRx6eMRrqSZU+ODU0W7m8rl31DYsVR3V5ObWyI2Zf1IHjEgZUvYRXZ6VwFU9kzhtnLz2QXcC8Ro6S",
+	"GWmcDJjigROUSvLlUrpTKZwAoqZRHawfz4Wwl3j23vaTnTuk5+U3/NCGcwDNM6hFNR/wkOv5Qd4PqRUL",
+	"R86FBA/WvPwu5rR+6ak+8g01BPjhZy3zd1KIyBljAQsyRbInCion7opvkbIPUPhop1pBkcILt4gbLTwc",
+	"dEAJm1wcMxoQIWMonNQiT5kR29CYY+OeqptZ1VQKlGlVQO5WpksXNkWEEiuuvbf5iGGrpHEsvPM6d7nQ",
+	"oltjzqCZN8ZaL/Y65F//7LQ6D7vEx1BDH2t+gQHSXjLLd9Ko8WFI+VQ14LEhx00e9AQ8hFOYyyQmcibS",
+	"91Dhn4NP0KIewIFIUSYLBogcnRtIGTIqQFRJgjoJBTcWAKaCgGYJ+hs8Vi174wta5pJ7SfWqb6p6Dfe9",
+	"5rXPxWC04siKL1C9cxm9leFVMqhXuJegsY981m+tp3dd2nN/gCI0EXLWsAWnrLVJsFm+fASe9p2Stj37",
+	"Osx/fvVT3dFjuDa5ZrYE2ePdrccNYv/1hPzrn3v415P29mOD6A9r+FA4zvNfDPFveOf2v8fBDxeHtSx5",
+	"GN/UbjirfXq96EytFfEJ0ZNkOohiLlLz7jWrl5KvUSVMQT4CeA+9hvfqp9e1sIpamBJVELoUH9d+fFv7",
+	"8fxuWcTAibM0YJtxFxYc7wWr0Z+u2Rz+m9qTlkl9BkcqFqYySGbAOghe1tin7XW7a94L+9p9hFP4MJUt",
+	"F0CY5bYU0cj9knrSre0UrsSTna0dg/oN8ipi4vQHciSFYENNfuBqKEGP3GplFeCKO7BiZkyt9BaOZcz1",
+	"ZKpy6GxNhnnJzqZWQ2gUMJyDVPiwdmIbNIOG6tUti4tydGo+XTMT5+M6UNg8nNoScFwpqABX2I+GE7IH",
+	"c81q73+Wt1NvEkk3m8asRQ4HmY3BxsTVjro4o6emfKiwHs00GKsoS7otXO/EavOFPtZBunpm0DpntTAv",
+	"aEEBUb9rDTHOI60YU5n9xVfJwF9nB8qSIaLOQkxeF2/rN3it7VyCJYu3r7EiGakjei4aHIvE1rgQMba5",
+	"n7dz/57GaMFmf9BcZSdPeaElWGo3L2YKXMGXi4x7Od2aZkW+1LUidCATXdIStqxo1W7v4981HMNm3NVJ",
+	"OxlxsqmwWSxDLjqLDObwDtoWW3f7REpZfiucSv0oqc65tqKdidj9iaVZ5dQvTQRozWurh4uVQRcuUOcc",
+	"gKBq637d2X1cd07W975CQAI47z81cjb64nwnMiYRk1HIwFBtVAA0VtebeG2FxVp/u8udQG6FKgXEihfI",
+	"6DKYc06GWg6TBoLUYCfYDlLy7YLfzXpUMhwyFmTxU1XlNDPlTekt1jbe3d9vZJWOMeS/agDF4JOFzGFR",
+	"QWnwnEPcCfHr41Gw5DElkPMhR8QP5FC56BvVmmJc5VqeV2suRZgbmbHRokbD+aKzfV6CuUe14R/WUBHF",
+	"chzTKRnEVAwnTBEJlqcbFqeeEK4VmTJqGAo486waU8xFAC5ZLglal4dajcqtr4RSLcxReDWL1q2tEFeu",
+	"dgbm5mrJr0qBgoUpKpUEp2Lhw9rstnzKJfL40guVWpgLA7LqAlgrJTXqQhjzsXR2A/Mv1Omh54wGXDBV",
+	"4+Z2UXslS7oBfPmYTsEsfGQrItZ+ULXYQwUyu6vu32qSaG2WF8iZqBlnkdE+XUdjsaZ6kWmlJZIeM2oO",
+	"iOol/rMEErZQ28IUkJQABFSzpuZTVhsthfLHYrqJrqe8W8hpo3ntpp52OoP8Qsi5XsHJtBR+FEiqj2sC",
+	"rF5ZH6rNf6sbLaRK9xO1bLNtpJO1aAPvwFif1eDFe1mnerjkvrSQUD4YrLa2Xa1pr0/Hted55+or9mtD",
+	"dDLUK21O4XDTZRVAgFPIMGwJzquFNprVrUQ5a81S7SsduA4eEKgv5S+GsM+rQK3o1IL6S3dGsHyG72dl",
+	"GfKNWmSbMOdz4Iy6GFviEua4SmMMWUC+wfwgzOjzH2b2BpD2oXoMFkEqmV21jvkg0Wmw2Rp+DKAABknl",
+	"TOTy/qz6cs1Y5PQXR/GqYTErdzAAosz67yUXrKjyLb6/awwOUsI9Giw4OSOVMaqekzXGGvFY6b6z+n82",
+	"SPxOPw0RicGpzIlIanyICoK00lnNVRXWqNZf6CdaB0zVV5qORvcfJYlY7Gy/nz8SEM5Qjuv80mdJGOZ2",
+	"C9g4Zq/qjJ2TOVvMYkQShvmMj3qmdu+zz7uNPr/bSYlSQYjKMIm5nl9Ai5NcCEFq3BiAM+vErf351aXX",
+	"qKrGy1LPyGwiVSG5kYb8hhUapTizB7ZaMQftCpVamCdaR5lV4ilUIloQZpFmp9gcZUgerZbnsp1qzKk2",
+	"kzhkwugfafuWHTTGbBu4yOWEzY3G2hNKm8Fz0XGEC6UZDcAf66d2GtsYp2BD8Q+In+qTaSuoIPDJlF6j",
+	"9jnNdbaBXbAVl0qbYMWfRU16LssBTRDK9cN7KsbygbKI3cTcHYJY3SCKaWckshvUImeS4LhkSEVPQAAA",
+	"t7EMuTIFATAxZ1+nipGI6ontckWeumiVQgm7IY1jjovuiVzp9JpQO9wTaMSCMGeNWIrdiLKNohH/ic0x",
+	"54OLkazu0Y/pQZjtUITi5eeiYVldNSqMC0IFeaZ19EqE8zSReUJt0fWeMPpNyJoRHWPwNiVqImPdNOhe",
+	"Ss+0ISgYYQGGbzWxFghwMqTNhsAW3hOF8D9XstzFilu3f098++1Tt/2tb7+FpG3D+IH6KyhEPyOIwlhU",
+	"0IfyYAYxzbH1zXd+bcZDT0zljcNRcmwuzkzG1zZwktqCUk440DHlIRdjokLqOqRkUSQYQK8cwDLgTBlo",
+	"06owNGbEL6ce+WnOTYNQTaZSabK3Q37iT218lJBWpMJE7FZPvLQSFlpibY54aMgApvFg6MRYyBgS0TK7",
+	"v729mAXuE02vWU8UILptzmazZol2+AVioCeMx+T85EgZvmtXCzY0WC1GiqNJkavievO5XH7e4EieguGG",
+	"SEF8M6VPvpFxA7PLEWGpkoIM2ISDkaqS89uATyFB6WGDQEY6kTacgN3qllm0NTJ1ieFoPggNZnTXimup",
+	"Fe8Au5mNZEz8XNKcjzgQSPKtkPpb2FGC7/VEz7OsVia657UI3C5K/J32Vq7dCRQfqKwHTFVLG4WZXX+V",
+	"aDpGJLua8JAVcxKx5KuCmzxWkA5LeehS8NEXld4inEowBkSvJzCCTxF/t73tk5oESBD3zZQur9Gpmojn",
+	"EwpqLNVECsOTfKsi+ljlIFNMXaygnaiQNXmQk2FWTobECawqgXUWzPRyyGnYdOYzN226wHIGpiUGRmiq",
+	"og4uoYgHmEKq0rRSYNZQt0Fl5SG69ajmIrtdpyUf6ODcb+Scs+biTiAw9IMP51SYCUpaWKxA9glYUWlr",
+	"N5FhUMcDyu3uSp0/GlDe3DACJzumXNfxWd8xkANyYYQvdkAu6JRdcM2+v9AxH2rfEjT/NZDjAlNt9QSa",
+	"qsEInWp75nDN7mQaZIsc2r2E/EXbaE+aqzWYk0XN9nqipmEW8t+QD5lAW6BlvocR1DbrtNqezThKq1DO",
+	"ZrMWhZ9bMh4/st+qRy9Oj47PLo7hm8xKnzHjXIRt12u3tvA1GTFBI+51ve1Wu7UN2R16AsLqgkqa3Y/e",
+	"mOl6yej51U/kgukstIn865+7D/MZANfMdo0zOAdRmvY8qagJn+XKiIU8DF0RHSd+QtoBiEBQ0Y04umj7",
+	"Y/oHeBPNc0Bog8UyGU9cVz7aE6GUUQNjYV2UocDjJ/61IX8uQdV+AtWncyEJ1n7IppG2XV9SQnYaeF2z",
+	"Sc+vfrrwiu0Ef6u39WSvPMr34cPWXLmWdp12e71KsWgu/s1GjaXBYhAK5r1u4l8Q6uW1f/j7zdvpD/Ln",
+	"m6Pg4snP7cHfd66fPTvZez35+bF+1hYfTvYmz2//sR1tv/RsSBdGckFUFgRjQeiVN3qy/er59g+d25Ot",
+	"p+MnN8lgX79gW+NnLz/88niPPblM1H7y+tnN+S/HbzwIy/Ju+yfHH86T/en23rMXZ32dsL3d/Rdn0a9X",
+	"e9HR/ELz67+//+n06nSXtr1Pq5c6tUFaC9KTLbL+ZYsKbrd3Fn2R4syjfK3FTw1vB/Fn+Te5ImWfGt7u",
+	"Kp8Uy5vntV+v+xsUsJ1OaWyO+keG0kQWCAmVPOjYoKmHwjeis/fOjFOgQtKI1M1C5E4Ti74vJEvowwfi",
+	"kxY+QqHVyv3Ob4dyh5bArkuBaS1ymUV+GaWEBa7XVk9k7UrlTBjdRLmAZCVXiDhCCV6W6ia0eiKLPrDR",
+	"cdA/B1hVI+PhWWEzDcqSoVnYC5ZEIR0ybNGWD6wDvbueYBWypS5gY9Mgvt+Dji1HqqxS8V8d2V1N5ewc",
+	"Hq6B9BETPGgWdMalXLiIF0Z6XPES+aDukMPXp2RMNZtRK/SFfBDTmDOnq4y4ZcMgFsqRYd4WRwfzhVGb",
+	"C3AOXz8qrO4rrt0f11wBg9JxhFJeY9d0rpfjIFQ3d2jCjC7+aCnavTl/Ua7w8EAtInp5U6AhSDkZEck0",
+	"IFogDc4ZASxgEROB06eNYuX8fWCJAYtQYNWKcr6/D4ZAEO66Ro2kOtWfMNeHfBNTEchpA/uWZ/mCaLdS",
+	"ZECH19aeBLaBflpiA7Xonig9tpGI36OkWCy80bEjjSWz8cJ3UGMod1C5En9AjY18Gv1YcC2drfAfCWbR",
+	"W22FB9GiTs218WKL4+xgw4fSiOFmz4mWDcJu6VCHc+IadxTcLiFXWlXqGqQV+6OoULB/SMPQjLtgHYUC",
+	"FEubwa9X/eLeUjyUtsCoC7DQQp6cLaCR4lzlgUVC711ZhXRbAg0NEtWcGfmz06JT+kEKe9SwX8AqOhkR",
+	"+O/UCP89HQwDNhr3kna7s5ffuO9hlr9tH/6tc/K3zknpCP7WOXGH4D7Nhed+bxaAz9VQRux75H3fgcfw",
+	"uyiWI75OWa7CBVqgBbw5f7HJFmn3kOf/IBZivtq++6t8NbhlbMfeXQn0GFRrXW8ryzGbNGkk4zPm4FPL",
+	"GPAZ6H1RZTTOnVPTQSozVVa7e46xTA9wiqxACjhX8JueqHTxSplVaih9/dPRMUnbUxXJ+u7DRuY7mGFd",
+	"3ilTtqSqQWSVa3FJzmTRK5PrkkWHzl1hHUFgVDvENeJAwADdUKnMBy9g3bwx06paWAHbbIItMesuad7o",
+	"CeszA6eKIbYjzeIZjQNVx5zMRK6LqCWUTOmnMpivR9ds9bSd0daww9q02W63280d8z9PzP+0s//bqtQL",
+	"6nrB0/cj/Zy93Tn65XVz+nS/81PncTIZvHn+Zivaivuzq63xydXJq+P3v16nRLPriWb7Yq9/9eGw8/J9",
+	"uejQCpxjbeKTlRP7VAxzMUzl0+fIqq5n5+fRjJ321go0o9ygDz5cgWxUexbDl/urf3mea8i6s9VeHdbj",
+	"rGrzztYKoBYascNHu6uQxZrKgV8GJXYbCKbUKnEstNhdToxHEq7+YnH/BF/Ip0E48iLGXNySb3zIx3GF",
+	"1B82yGVM2Yhfk298O7q5H/5DkISPxY2ck298dot5PB/8h110ukWxvJ1bP3iWY5Em6DkHBppqNboWULoO",
+	"GciF4BICx1yn3fYbuYruKY/ICrSi3f6BctNY0pqZ7I3yxAKSRNa2U8xQd/0NzYAI/lROsdOAtcrk64+0",
+	"yKGYExTR0OUADiw9sb5kbN0h0JOKkLEAOx6g3QlMTFTZ3YMcGLs6qVhph1oEQunt1oPy35oGWTO8vEyN",
+	"3uNfINkJdpTccMUHISOHF0enpwCrrbk1YHrGmDgA2NGcNphr21/A/5vfMNsSsXjIhG5aTy5uKh7sNFG6",
+	"J8BjqSdMZecLZ4J+ZDSloZv7htl6umYzkWPVsSe7TK+euBZR+QXTDk1a5Ajy/93e2Q4HcgpFAEZJjLX7",
+	"EUSnXjt0btnnfj4SbHNSpbktqWh5PK1Na8lluRe7ljtYlZwyCKwx5+7i76zylDG1z4+BKoH5OmYjFscs",
+	"aL5ZNTP/d4JkedToA2W7Pi5W+KrhqvcS9FfgwIfgDDtHkvLncZhSzNpv7z4VeM4hejqpvc9IEYESueQk",
+	"aSgxCJ1Iqs1FK3AfLLqVZz/5poOLFQEbN5TLJ82S/x4CK6rGpalWVjSEK/CkuxCCXOH3nrDexjzJdqGL",
+	"2HMAItW0Sg1EOChGb6XeX9t8BfMHc4SlJzKHt85wMMLkR7wH5DBTDzLies1F0CC0EjyFlQ8bALv/sWfr",
+	"UvS8LsEbYRmfTLTLrsI2Ej2R6/OZz2mEICm/pkWhD41Sql0K/brgvp44zgx6YO7iwoWyyWB+QCgBC0yO",
+	"eWaMNXWJgCoDH9KssW+R4GdosLI2UhtlVFJPVm5Iv6QBfSXVslg0Z41ay4XU2NV1idW0sVIpG0h1zj9C",
+	"ggj1bDwacc9WqMl31YdCNPbBDjxQ6o52ntqoXLvP317+vHP161nnxd7bp8dXv/608/P22c+vrl56DS8K",
+	"qTmBKJaeLTPjtbf2t+nWoNN8PGy3m48XaYtQXgbb7y9u09+/o0c/F0v2xHKblY+wWAypxh6VVnB2lOiv",
+	"a5laTcss9EdeVcWsNNP7UxS+nc4KOm2588afyMYLwd2/vfvU+Fji5Oo6ZdrlWByuoBonEXJ2B+vG8p9L",
+	"2Pax0+QKOXc14cBZCwQMb4QoKwUxYK41Qou8EkPm4gQN78gPjDF5IL0P6PA6zfSGBgkRZH91M4U4jfaR",
+	"RsegIeRF9kSqFNq29WBNm9FaXyaufW3f5dHF+Yml6e/uYUrLF269f13nlWka1K7+ZLnRPVwcK0+I9YUX",
+	"NtooRNcdFNCl0OFpg4T1M5tDfYH0OGv3tiotNsd/gqnb/0Fmt4/lLJGyWnScZsmsYG2bsuV+ddAxrB6R",
+	"BlZPsILp0kJ2s7TYfZ6YKzoHuaLibn7JvPv6KXP1x/K53V6n3dlrbm01OzuX7Se2uHEugdZKl/mkavtJ",
+	"p/zJOhIgj2Cc7Va7tbW13XpczvQtwrXf3XaTuFTmfDWWfAay91J+4GFIH+1iEK1LpLOpkSg//v9O1tVY",
+	"wuEOSXPV5u2LSB9iSRHvvhjx8d/G3nE1kYROyel/5660q8iRu9IOb5YIQmcYbljX7dbWIC7fXDSCpqZw",
+	"azVwyUu28j0XaHkGQUXHVCgK6gZaXQWbZdNAOKEmIaNKkydZYwXVwHhFkRqRh3I6lSKc9wTYt6FuO0Yt",
+	"ZgnLGHyCWc5F62PW5oqFCsJLqLpmUOCF15pv0Y3xOrt7n+9frBTbWtgQolgny6NkmgwnZICFeKVYpytS",
+	"sQLYpjX1jQlL+e7KuOVZemcJq2i+ncK/sUJaIUIrCUHVBuBfNdL7Etoj28BGsAeK5NjwEqJrZbKVgkeK",
+	"6mbmUrJ5p2N+A4kghl4WhCdoxJyGViTwk4x7olaLzVtEbVnf/cftNnbf2ml1HoIF9hTUTkVHEEWDqinO",
+	"4x7RIeta9y0aqyE4g1ASS+0S5xiJYnbDZZIWcHFW5rwKmwayYFSIg79FDkugp9owNOqwZZEp1rSxDMZ1",
+	"DHatNpwVWWCN8dlEgrsOaD6mfFEylFFmds5lJldtw9BN0Dzwf22aF5uAJ34du7CQf1W8v6gIkq+65IZ0",
+	"yR/BfVZLieD+syrlWa5vZtVT1WLF89Dl5UHMKUQxpFVrrFDgCAKzeXn2dyMM2h+hDVOaHxkTV0Ou0ROW",
+	"kBXKKuMAPFZOl4VaFkj6nLERB8bcVPcdllaYKhbeoGDaE4EUDzSZUQG1EyBvOo3qntvGF2AR5NB/6eoy",
+	"I42+nkc+JqjbXfru/Uz7DbchOFtPpJmMtshBsSJylluNnj+onNwgPqdmKJ/dRuY/1hUU8hHTfMp88o1t",
+	"CvQw1zFd+eQbo/Pv7SRx6HYZ6t6QJxBukQYsXDw7bHZ298yfUH/DDgD+7QZRgPINw1N7wqaxp7IeBuJA",
+	"ZaTPmk/nfemNnoD5sYABMUvrZgWyHWLYvijgJ5Wx6w5tRE3rC3xoo1ZS562NWKFhCByX6xY5cWmemF46",
+	"YjPXV8ll+p6OmmdSsCZkh/gLQu3Ps9P+QxM2Z7rATe72NPIZD56Fs9P3kg+nv3QGnbNJ8GN4MxAvYyqC",
+	"tvNEvv317AO92k+G89O9UzOG+OXD21+ffzh9Hz0e/dp2zsmM1aQFeAZcUFCIyiEP9QZXRx2+ZlF+8ZHa",
+	"hpHMXFMirL+BlSXC+R1eHXz5zmCMjGTaSIx2e39hJEY3s2SUXEGWkma9K50k64TSyLnCG2l1FIjjDkO0",
+	"KTgqnAVRuC8TYWsx2KKnxMjubius08cma0L1ELSaTLhIE8GxKHJq/RiwkLMbFiyPpaCYcJWvglIvyBpA",
+	"vrAIhi8lQGFjZg8bVgNh9Fn5ijmZ2uZzfxXzRsayvnre/9Ke95KzCGuqVeX4Kll28uEjJMhGzF7icK+1",
+	"F2Ntw9CJedMWORQ2xK3oRx+wXGFYd10aPWGL6xyURPk0IJsqMpYaO3oCytXI4TWkEFeTFlG9I/nRh0Up",
+	"P1debFlJ3wPi0zD0SVZdrdRbF4dbkCQIiWlLg0XT0sxuGBqGdSWV750WaPvhdlYnjPBBPWGc56y8JNf5",
+	"wHonbC0jOpWQnMumjZzF7Ktv/XcyLddR3C/SXnvBxwIyiVmoGESbA2kBrQz+rLXdNpYUMXBmhpxymVWb",
+	"A8tAI80FB7cUdEMHPbXq3g650jlqshEvN1Ki/xw/9+p1d9KdXh6mo776pzd9DV9wpa3TRM5EutHLHSep",
+	"HPGRB59KwsQStnwXVz5EThwCSKPsQmPoSpHjrorpEAtM9SRfe2DVTP26UgSbYsFb92fBaIws8N+sQ0GO",
+	"C3/lu38S391Z0VJ0Ao1KvlQKcQxVVCC0Y206gRVXltiBXlWz3G3RLZFLjbGJNdBCBPx8WhHNp1D1hYVh",
+	"LnlowiDkBINL2C1XGnPZ0r5HFkqow+icC9AHOOvx4apmIYcDQw16mYjrAAOXCMZB874bFBId50QwPZPx",
+	"9QEZsLm0ulrIp7boss32gcybnc6+b/WbQmVOgMFAAIaiinBi9vVU3CfOZYX4lmrQ2cqexphBqiwN1V8p",
+	"hf1MHkKexqFF5K9Gjj/IznxhC4GAXTa9vVCLuxrHUeOfLJXJXSmeI+3+7gKYqrVEbfEPMEdAwMfh1QU5",
+	"wmI3thM3lsrKKoFANbPDRE9Ip9Wuy6n/DiuCpIVA8iVAUEcGxyhSxZ5IyeIhqjOziXR2ZbBLkzkDUmZ1",
+	"Clv2I6IcW4ZYL+mSAiDwqi0Awm/yrT1dUqJ09T96olAAhCys/2GTuXfa+z4aj2Zc1dps8Nw2URakkCEH",
+	"xuuYXv3MX/Hn8cuLU3U6PVFv56d7p+Hzy5fv33RKxuvbl5fHYNC2Ti6nbhnhcXuv3c66e95/7LrMstXz",
+	"wWzhCvW1MsjXyiB/VGWQuhrmlrKsUSEEAzCWkOajCRteq7QxF9VJzFLinGVD0+XtTSBEI2u6qq4x9sxl",
+	"QXQr3ytN56pgaObampkNIQuVTIPnMF2rRS6sZd3WtrShJVBO3u5LIDMyWYw1SaM8XC1hQ7HP86E4Kh/Q",
+	"UEc1cb77UMs/0MdX7CL2hbv4uEWEf/OY5c+jxl+GlLvhEqiIl2WisLzKqe1nsDgQzvZooIqEUoxdIlYU",
+	"S5gBCucqV91CAcGCAhjOtYz1G7DcQaKY7eYTM6VprGvzsJ4BRPe3Utu+n9ghtKb0/2oXzUKzKIdgwTYU",
+	"r9xn35olZ31aPAdwCOSzctJttedsGx205nQa5g67thzx4evT9bbfDXrveCo7e1a92aouliWymMgBm/8R",
+	"+4vlhLlKQVmytxA3s+QKqetS9mLOPON6oGSh6bCHuYW7Au0zqsgg4SG0erBlFdOMdWIb9UODCajURQMW",
+	"FK6cTDSkRI1GfNjKNauxG6smiTarnYlq85mFUYOuv+99L2vWDhivK7ZtwH+nFxl79a58czPo6q3NQyo2",
+	"hUf3lHI/a5+K3ZlrNyxrcLzJTXtgu7S5JqOKzjGujitiGzH/AffziIpCE9FAgh11JuPrhWQQhjPIXueu",
+	"AZeDuQhZ+7Y4QR8dVg9+BNGtduA6l23IRwyjV7LkkFhOXaVuqAWFQncumiJtbrugrbrtqMeFrQ1NBVEM",
+	"VYmsZ78zbKamvtrBCn3eFDYw0pLoOFG6LDTkRi0IDQuGrglwRItXLG/BTaOuXYNXDE3M74CN7FkENZyg",
+	"jJVTn3hMtJQhLiA3UHbUn959+n8BAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

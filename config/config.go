@@ -24,6 +24,7 @@ type Config struct {
 	UserFields      []string       `yaml:"user_fields" doc:"Members of user in the answers; empty: no user."`
 	IDPs            []IDP          `yaml:"idps" doc:"Identity providers, a list; see docs/cognito.md and docs/oidc.md."`
 	Revocations     Revocations    `yaml:"revocations"`
+	Forward         Forward        `yaml:"forward"`
 	CORS            CORS           `yaml:"cors"`
 	MetricsListen   string         `yaml:"metrics_listen" doc:"Address of the metrics listener; empty: off."`
 	TrustedProxies  []netip.Prefix `yaml:"trusted_proxies" doc:"Networks (CIDR) of the proxies whose X-Forwarded-For is believed."`

@@ -247,6 +247,18 @@ func TestValidate(t *testing.T) {
 		{"an hour of leeway", func(c *config.Config) { c.Tokens.Leeway = time.Hour }, "leeway"},
 		{"statements that are made all the time", func(c *config.Config) { c.Revocations.Interval = 0 }, "revocations.interval"},
 		{"a statement that is too old at once", func(c *config.Config) { c.Revocations.MaxAge = c.Revocations.Interval }, "revocations.max_age"},
+		{"a claim for proxies", func(c *config.Config) { c.Forward.Headers = []config.ForwardHeader{{Header: "X-Plan", Claim: "plan"}} }, ""},
+		{"a header that means something else", func(c *config.Config) {
+			c.Forward.Headers = []config.ForwardHeader{{Header: "Set-Cookie", Claim: "plan"}}
+		}, "forward.headers[0].header must be X-"},
+		{"a header with an underscore", func(c *config.Config) { c.Forward.Headers = []config.ForwardHeader{{Header: "X-Plan_", Claim: "plan"}} }, "forward.headers[0].header must be X-"},
+		{"a header twice", func(c *config.Config) {
+			c.Forward.Headers = []config.ForwardHeader{{Header: "X-Plan", Claim: "a"}, {Header: "x-plan", Claim: "b"}}
+		}, `forward.headers[1].header: "x-plan" is taken`},
+		{"a header of the identity", func(c *config.Config) {
+			c.Forward.Headers = []config.ForwardHeader{{Header: "X-Auth-Request-User", Claim: "a"}}
+		}, "is taken"},
+		{"a header without a claim", func(c *config.Config) { c.Forward.Headers = []config.ForwardHeader{{Header: "X-Plan"}} }, "needs a claim"},
 		{"an empty audience", func(c *config.Config) { c.Tokens.Audience = []string{""} }, "audience"},
 		{"an endless grace", func(c *config.Config) { c.Sessions.Grace = time.Hour }, "grace"},
 		{"negative late retries", func(c *config.Config) { c.Sessions.LateRetries = -1 }, "late_retries"},

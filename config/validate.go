@@ -36,6 +36,7 @@ func (c Config) Validate() error {
 	k.idps(c)
 	k.limits(c)
 	k.revocations(c)
+	k.forward(c)
 	return errors.Join(k.errs...)
 }
 

@@ -81,22 +81,28 @@ func (s *server) ChangePassword(ctx context.Context, req api.ChangePasswordReque
 	return api.ChangePassword200JSONResponse{Body: api.Empty{}, Headers: api.ChangePassword200ResponseHeaders{CacheControl: &noStore}}, nil
 }
 
-// authenticate returns who holds the access token in the Authorization header
-// (RFC 6750 §2.1), where its session is alive.
+// authenticate returns who holds the access token in the Authorization header.
 func (s *server) authenticate(ctx context.Context) (repo.SessionUser, error) {
+	_, su, err := s.bearer(ctx)
+	return su, err
+}
+
+// bearer returns the access token in the Authorization header (RFC 6750 §2.1) and
+// who holds it, where its session is alive.
+func (s *server) bearer(ctx context.Context) (tokens.Access, repo.SessionUser, error) {
 	scheme, token, _ := strings.Cut(infoOf(ctx).header.Get("Authorization"), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return repo.SessionUser{}, fmt.Errorf("no bearer token: %w", tokens.ErrInvalidToken)
+		return tokens.Access{}, repo.SessionUser{}, fmt.Errorf("no bearer token: %w", tokens.ErrInvalidToken)
 	}
 	access, err := s.Tokens.VerifyAccess(strings.TrimSpace(token), s.Now())
 	if err != nil {
-		return repo.SessionUser{}, fmt.Errorf("verifying: %w", err)
+		return tokens.Access{}, repo.SessionUser{}, fmt.Errorf("verifying: %w", err)
 	}
 	su, err := s.Sessions.Authenticate(ctx, access)
 	if err != nil {
-		return repo.SessionUser{}, fmt.Errorf("authenticating: %w", err)
+		return tokens.Access{}, repo.SessionUser{}, fmt.Errorf("authenticating: %w", err)
 	}
-	return su, nil
+	return access, su, nil
 }
 
 // ended says how many sessions were ended, and takes the cookies away where the

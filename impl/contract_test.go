@@ -147,6 +147,7 @@ func accountCases() []contractCase {
 	store := fmt.Errorf("asking: %w", repo.ErrUnavailable)
 	const change = `{"current_password":"a","new_password":"b"}`
 	list, me := bearer("GET", "/auth/sessions/", ""), bearer("GET", "/auth/me/", "")
+	forward := bearer("GET", "/auth/forward/", "")
 	all, others := bearer("DELETE", "/auth/sessions/?scope=all", ""), bearer("DELETE", "/auth/sessions/?scope=others", "")
 	one, password1 := bearer("DELETE", "/auth/sessions/x/", ""), bearer("POST", "/auth/password/", change)
 	cases := []contractCase{
@@ -156,6 +157,9 @@ func accountCases() []contractCase {
 		{"me", me, nil, 200, ""},
 		{"me: no keys", me, func(f *fakes) { f.verify = tokens.ErrNotReady }, 503, api.ProblemCodeStoreUnavailable},
 		{"me: a fault", me, func(f *fakes) { f.authenticate = fault }, 500, api.ProblemCodeInternalError},
+		{"forward", forward, nil, 200, ""},
+		{"forward: a fault", forward, func(f *fakes) { f.authenticate = fault }, 500, api.ProblemCodeInternalError},
+		{"forward: no store", forward, func(f *fakes) { f.authenticate = store }, 503, api.ProblemCodeStoreUnavailable},
 		{"end others", others, nil, 200, ""},
 		{"end all", all, nil, 200, ""},
 		{"end some", bearer("DELETE", "/auth/sessions/?scope=some", ""), nil, 400, api.ProblemCodeInvalidRequest},
@@ -178,7 +182,7 @@ func accountCases() []contractCase {
 	for _, weak := range []error{password.ErrTooShort, password.ErrTooLong, password.ErrCommon, password.ErrPersonal} {
 		cases = append(cases, contractCase{"password: " + weak.Error(), password1, func(f *fakes) { f.changePassword = weak }, 400, api.ProblemCodeInvalidRequest})
 	}
-	for name, req := range map[string]func(*harness) request{"list": list, "me": me, "end all": all, "end one": one, "password": password1} {
+	for name, req := range map[string]func(*harness) request{"list": list, "me": me, "forward": forward, "end all": all, "end one": one, "password": password1} {
 		cases = append(cases,
 			contractCase{name + ": no token", anonymous(req), nil, 401, api.ProblemCodeTokenNotValid},
 			contractCase{name + ": a token that is not valid", req, func(f *fakes) { f.verify = tokens.ErrExpired }, 401, api.ProblemCodeTokenNotValid},

@@ -36,6 +36,7 @@ type fakes struct {
 	ping                      error
 	keysMissing               bool
 	keys                      string // the JWK Set; empty: one key
+	claims                    map[string]any
 	authenticate, list, end   error
 	endAll, changePassword    error
 	client, introspect        error
@@ -133,7 +134,7 @@ func aSession() repo.Session {
 }
 
 func (f *fakes) VerifyAccess(string, time.Time) (tokens.Access, error) {
-	return tokens.Access{}, f.verify
+	return tokens.Access{Claims: f.claims}, f.verify
 }
 
 func (f *fakes) JWKS() ([]byte, string) {

@@ -16,9 +16,9 @@ import (
 )
 
 // wrap puts around the router what every request passes: its id, the log line,
-// the panic's way out, the headers of every answer, and CORS.
+// the panic's way out, the headers of every answer, what proxies ask, and CORS.
 func (s *server) wrap(next http.Handler) http.Handler {
-	return s.identify(s.log(s.recover(s.cors(next))))
+	return s.identify(s.log(s.recover(s.plainQuestion(s.cors(next)))))
 }
 
 // wellFormedID is what a request id from outside must look like to be kept: it

@@ -67,15 +67,16 @@ type Config struct {
 	CSRF          *cookie.CSRF
 	CSRFByOrigin  bool // true: no CSRF token is asked for, and a browser's request must prove its origin
 
-	Issuer         string         // of access tokens
-	BasePath       string         // with a slash in front and none behind
-	Origins        []string       // whose pages may use the service from another origin; nil: none
-	TrustedProxies []netip.Prefix // whose X-Forwarded-For is believed; nil: nobody's
-	MaxBody        int64          // bytes
-	RequestTimeout time.Duration  // for the work on a request; what is not done then is 503
-	JWKSMaxAge     time.Duration  // how long verifiers may keep the keys
-	UserFields     []string       // the members of `user` in the answers; nil: no `user`
-	UserIDNumber   bool           // the id of `user` is a JSON number where it can be
+	Issuer         string          // of access tokens
+	BasePath       string          // with a slash in front and none behind
+	Origins        []string        // whose pages may use the service from another origin; nil: none
+	TrustedProxies []netip.Prefix  // whose X-Forwarded-For is believed; nil: nobody's
+	MaxBody        int64           // bytes
+	RequestTimeout time.Duration   // for the work on a request; what is not done then is 503
+	JWKSMaxAge     time.Duration   // how long verifiers may keep the keys
+	UserFields     []string        // the members of `user` in the answers; nil: no `user`
+	UserIDNumber   bool            // the id of `user` is a JSON number where it can be
+	ForwardHeaders []ForwardHeader // claims that proxies get; nil: none
 
 	OpenAPI []byte // the contract, as it is served
 	Version string

@@ -183,7 +183,7 @@ func newHandler(
 		RefreshCookie: refresh, CSRFCookie: csrf, CSRF: cookie.NewCSRF(issuer.DeriveKeys("gatehouse/csrf/1")...), CSRFByOrigin: c.CSRF == "origin",
 		Issuer: c.Issuer, BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
 		MaxBody: c.Server.MaxBody, RequestTimeout: c.Server.RequestTimeout, JWKSMaxAge: c.Keys.JWKSMaxAge,
-		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number",
+		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number", ForwardHeaders: forwardHeaders(c),
 		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger, Observe: m.observe,
 	})
 }

@@ -335,6 +335,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/auth/forward/": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Answer a proxy that asks whether to let a request pass
+         * @description Forward authentication for nginx (`auth_request`), Traefik (`forwardAuth`) and Envoy (`ext_authz`):
+         *     the proxy sends the headers of the request that it holds, and lets it pass on `200`, with the
+         *     identity from this answer's headers. The session is looked up, so that a token is refused from
+         *     the moment that its session ends. Any method and any path below this one are answered like this
+         *     one, as Envoy asks with those of the request. docs/forward-auth.md has the configurations.
+         *
+         *     Values hold visible ASCII and blanks between; any other byte, and `%`, is percent-encoded. The proxy must
+         *     take these headers from here alone, and never from its client.
+         */
+        get: operations["forward"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/.well-known/jwks.json": {
         parameters: {
             query?: never;
@@ -1875,6 +1902,35 @@ export interface operations {
             };
             304: components["responses"]["NotModified"];
             400: components["responses"]["BadRequest"];
+            500: components["responses"]["InternalError"];
+            503: components["responses"]["Unavailable"];
+        };
+    };
+    forward: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Let it pass. Claims of the token come in further headers, where `forward.headers` says so. */
+            200: {
+                headers: {
+                    /** @description The user's id. */
+                    "X-Auth-Request-User": string;
+                    /** @description The user's name. */
+                    "X-Auth-Request-Preferred-Username"?: string;
+                    /** @description The user's e-mail address, where somebody has verified it. */
+                    "X-Auth-Request-Email"?: string;
+                    "Cache-Control": components["headers"]["CacheControl"];
+                    "X-Request-ID": components["headers"]["RequestID"];
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            401: components["responses"]["AccessRefused"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
