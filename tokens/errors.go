@@ -58,3 +58,11 @@ var (
 
 // ErrSealed says that no secret opens a signing key that would have to sign.
 var ErrSealed = errors.New("tokens: signing key cannot be unsealed")
+
+// Why keys were not changed.
+var (
+	// ErrNoSuchKey says that there is no key of this id, or no more.
+	ErrNoSuchKey = errors.New("tokens: no such key")
+	// ErrLastSigner says that no other key may sign at this time.
+	ErrLastSigner = errors.New("tokens: no other key can sign now")
+)

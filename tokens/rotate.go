@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -48,4 +49,23 @@ func (p policy) takeOver(keys []repo.SigningKey, by repo.SigningKey) []repo.Sign
 		}
 	}
 	return append(keys, by)
+}
+
+// retireKey lets the key sign no more from now on, where another can; compromised, it is published no more either.
+func (p policy) retireKey(keys []repo.SigningKey, id string, now time.Time, compromised bool) ([]repo.SigningKey, error) {
+	keys = slices.Clone(keys)
+	i := indexOf(keys, id)
+	if i < 0 || !before(now, keys[i].RemoveAt) {
+		return nil, fmt.Errorf("%w: %q", ErrNoSuchKey, id)
+	}
+	if before(now, keys[i].RetiredAt) {
+		p.retire(&keys[i], now)
+	}
+	if !slices.ContainsFunc(keys, func(k repo.SigningKey) bool { return signsIn(k, now) }) {
+		return nil, fmt.Errorf("%w: %q", ErrLastSigner, id)
+	}
+	if compromised {
+		keys[i].RemoveAt = now
+	}
+	return keys, nil
 }

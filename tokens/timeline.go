@@ -44,79 +44,109 @@ type change struct {
 //     signed long enough. Retired keys are published for as long as their tokens live.
 //   - Nobody stops signing before another begins.
 func next(keys []repo.SigningKey, now time.Time, p policy) []change {
-	line := slices.DeleteFunc(slices.Clone(keys), func(k repo.SigningKey) bool { return !before(now, k.RemoveAt) })
+	line := p.current(keys, now)
+	p.succeed(line, now)
 	if signsAt, due := p.successor(line, now); due {
 		line = append(line, repo.SigningKey{Algorithm: p.algorithm, CreatedAt: now, SignsAt: signsAt})
+		p.succeed(line, now)
 	}
-	p.succeed(line, now)
+	p.retireOthers(line, now)
 	p.bridge(line, now)
 	return difference(keys, line)
 }
 
+// current returns the keys that are not to be removed, with ends that are in order: a key retires before it is removed,
+// and is removed when what it has signed up to then is over. That may be later than was decided when it retired, where
+// tokens live longer now.
+func (p policy) current(keys []repo.SigningKey, now time.Time) []repo.SigningKey {
+	var line []repo.SigningKey
+	for _, k := range keys {
+		if !before(now, k.RemoveAt) {
+			continue
+		}
+		if !k.RemoveAt.IsZero() && before(k.RemoveAt, k.RetiredAt) {
+			k.RetiredAt = k.RemoveAt
+		}
+		if !k.RetiredAt.IsZero() && (k.RemoveAt.IsZero() || k.RetiredAt.After(now)) {
+			k.RemoveAt = latest(k.RemoveAt, latest(k.RetiredAt, now).Add(p.linger))
+		}
+		line = append(line, k)
+	}
+	return line
+}
+
 // successor says from when on a new key would have to sign, if one is due.
 func (p policy) successor(line []repo.SigningKey, now time.Time) (signsAt time.Time, due bool) {
-	var newest *repo.SigningKey
-	anyone := false
+	anyone, last := false, -1
+	signsAt = now.Add(p.lead)
 	for i, k := range line {
+		if !everSigns(k) {
+			continue
+		}
 		anyone = anyone || before(now, k.RetiredAt)
-		if k.Algorithm == p.algorithm && k.RetiredAt.IsZero() && (newest == nil || k.SignsAt.After(newest.SignsAt)) {
-			newest = &line[i]
+		if k.Algorithm == p.algorithm {
+			signsAt = latest(signsAt, k.SignsAt)
+			if k.RetiredAt.IsZero() {
+				last = i
+			}
 		}
 	}
 	switch {
 	case !anyone:
 		return now, true
-	case newest == nil:
-		return now.Add(p.lead), true
+	case last < 0:
+		return signsAt, true
 	}
 	// One that has not begun is the successor already.
-	due = p.rotateEvery > 0 && !newest.SignsAt.After(now) && !now.Before(newest.SignsAt.Add(p.rotateEvery-p.lead))
-	return now.Add(p.lead), due
+	begun := line[last].SignsAt
+	return signsAt, p.rotateEvery > 0 && !begun.After(now) && !now.Before(begun.Add(p.rotateEvery-p.lead))
 }
 
 // succeed retires the keys whose successor is there.
 func (p policy) succeed(line []repo.SigningKey, now time.Time) {
 	slices.SortStableFunc(line, inOrder)
-	begun := false // whether a key of the policy's algorithm signs
 	for i := range line {
-		k := &line[i]
-		begun = begun || k.Algorithm == p.algorithm && signsIn(*k, now)
-		heir := slices.IndexFunc(line[i+1:], func(later repo.SigningKey) bool { return later.Algorithm == k.Algorithm && everSigns(later) })
+		heir := slices.IndexFunc(line[i+1:], func(later repo.SigningKey) bool {
+			return later.Algorithm == line[i].Algorithm && signsIn(later, latest(later.SignsAt, now))
+		})
 		if heir < 0 {
 			continue
 		}
-		if at := latest(line[i+1+heir].SignsAt, now); before(at, k.RetiredAt) {
-			p.retire(k, at)
+		if at := latest(line[i+1+heir].SignsAt, now); before(at, line[i].RetiredAt) {
+			p.retire(&line[i], at)
 		}
 	}
-	for i := range line {
-		k := &line[i]
-		if k.Algorithm != p.algorithm && begun && k.RetiredAt.IsZero() && p.rotateEvery > 0 && !now.Before(k.SignsAt.Add(p.rotateEvery)) {
-			p.retire(k, now)
-		}
-		// What a key signs up to its retirement lives as long as tokens do now, which may be longer than when it was decided.
-		if k.RetiredAt.After(now) && k.RemoveAt.Before(k.RetiredAt.Add(p.linger)) {
-			k.RemoveAt = k.RetiredAt.Add(p.linger)
+}
+
+// retireOthers retires the keys of other algorithms that have signed long enough, once one of the policy's signs. Those
+// whose replicas still want them make the next in time.
+func (p policy) retireOthers(line []repo.SigningKey, now time.Time) {
+	begun := slices.ContainsFunc(line, func(k repo.SigningKey) bool { return k.Algorithm == p.algorithm && signsIn(k, now) })
+	if p.rotateEvery == 0 || !begun {
+		return
+	}
+	for i, k := range line {
+		if k.Algorithm != p.algorithm && k.RetiredAt.IsZero() && !now.Before(k.SignsAt.Add(p.rotateEvery)) {
+			p.retire(&line[i], now)
 		}
 	}
 }
 
 // bridge lets the last who signs before a gap go on until the next begins.
 func (p policy) bridge(line []repo.SigningKey, now time.Time) {
-	for t := now; ; {
+	for t, ok := beginsFrom(line, now); ok; {
 		last := -1
 		for i, k := range line {
 			if signsIn(k, t) && (last < 0 || !before(k.RetiredAt, line[last].RetiredAt)) {
 				last = i
 			}
 		}
-		if last < 0 || line[last].RetiredAt.IsZero() {
+		if line[last].RetiredAt.IsZero() {
 			return
 		}
-		t = line[last].RetiredAt
-		if begins, ok := beginsFrom(line, t); ok && begins.After(t) {
-			p.retire(&line[last], begins)
-			t = begins
+		end := line[last].RetiredAt
+		if t, ok = beginsFrom(line, end); ok && t.After(end) {
+			p.retire(&line[last], t)
 		}
 	}
 }
@@ -177,9 +207,15 @@ func difference(from, to []repo.SigningKey) []change {
 	return changes
 }
 
-// inOrder sorts by when a key begins to sign.
+// inOrder sorts by when a key begins to sign; of two that begin at once that one comes last which goes on.
 func inOrder(a, b repo.SigningKey) int {
-	return cmp.Or(a.SignsAt.Compare(b.SignsAt), a.CreatedAt.Compare(b.CreatedAt), cmp.Compare(a.KeyID, b.KeyID))
+	goesOn := func(k repo.SigningKey) int {
+		if k.RetiredAt.IsZero() {
+			return 1
+		}
+		return 0
+	}
+	return cmp.Or(a.SignsAt.Compare(b.SignsAt), goesOn(a)-goesOn(b), a.CreatedAt.Compare(b.CreatedAt), -cmp.Compare(a.KeyID, b.KeyID))
 }
 
 // signsIn reports whether a key may sign at this time.
