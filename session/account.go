@@ -21,7 +21,7 @@ func (s *Service) Authenticate(ctx context.Context, access tokens.Access) (repo.
 	if err != nil {
 		return repo.SessionUser{}, fmt.Errorf("finding a session: %w", err)
 	}
-	if _, dead := stateOf(su).dead(s.now()); dead || su.User.ID != access.UserID {
+	if _, dead := StateOf(su).dead(s.now()); dead || su.User.ID != access.UserID {
 		return repo.SessionUser{}, ErrSessionOver
 	}
 	return su, nil

@@ -127,7 +127,7 @@ func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, 
 	if err != nil {
 		return Grant{}, fmt.Errorf("finding a session: %w", err)
 	}
-	_, dead := stateOf(su).dead(now)
+	_, dead := StateOf(su).dead(now)
 	sameClient := su.Session.IP == c.IP && su.Session.UserAgent == truncate(c.UserAgent, maxUserAgent)
 	inGrace := now.Before(su.Session.CreatedAt.Add(s.Policy.Grace))
 	if dead || !sameClient || !inGrace || su.Session.Generation != 1 {

@@ -94,7 +94,7 @@ func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client,
 	if err != nil && !errors.Is(err, repo.ErrNotFound) {
 		return Grant{}, fmt.Errorf("finding a session: %w", err)
 	}
-	state := stateOf(su)
+	state := StateOf(su)
 	out := Decide(state, Presented{Generation: p.Generation}, s.Policy, now)
 	switch out.Kind {
 	case Rotate:
@@ -119,9 +119,9 @@ func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client,
 	return Grant{}, &SignedOutError{Kind: out.Kind, Reason: out.Reason, RevokeReason: out.RevokeReason}
 }
 
-// stateOf is what Decide is told of a session; the zero SessionUser is one that
+// StateOf is what Decide is told of a session; the zero SessionUser is one that
 // does not exist.
-func stateOf(su repo.SessionUser) State {
+func StateOf(su repo.SessionUser) State {
 	r := su.Session
 	return State{
 		Exists: r.ID != "", Generation: r.Generation, RotatedAt: r.RotatedAt, IdleExpiresAt: r.IdleExpiresAt,

@@ -151,22 +151,15 @@ func (c *cli) userListCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "list", Short: "List all users", Args: cobra.NoArgs,
 		RunE: c.withStore(func(ctx context.Context, a *admin, _ []string) error {
-			const page = 500
-			users, lines, after := []map[string]any{}, []string{"ID\tUSERNAME\tEMAIL\tACTIVE"}, ""
-			for {
-				batch, err := a.store.ListUsers(ctx, after, page)
-				if err != nil {
-					return err
-				}
-				for _, u := range batch {
-					users = append(users, asJSON(u))
-					lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%t", u.ID, u.Username, u.Email, u.IsActive))
-					after = u.ID
-				}
-				if len(batch) < page {
-					return c.print(users, strings.Join(lines, "\n"))
-				}
+			users, lines := []map[string]any{}, []string{"ID\tUSERNAME\tEMAIL\tACTIVE"}
+			if err := a.eachUser(ctx, func(u repo.User) error {
+				users = append(users, asJSON(u))
+				lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%t", u.ID, u.Username, u.Email, u.IsActive))
+				return nil
+			}); err != nil {
+				return err
 			}
+			return c.print(users, strings.Join(lines, "\n"))
 		}),
 	}
 }
@@ -224,6 +217,26 @@ func (c *cli) withStore(do func(context.Context, *admin, []string) error) func(*
 		}
 		return do(cmd.Context(), &admin{config: cfg, store: store, hasher: hasher}, args)
 	})
+}
+
+// eachUser goes through all users, in the order of their ids.
+func (a *admin) eachUser(ctx context.Context, do func(repo.User) error) error {
+	const page = 500
+	for after := ""; ; {
+		batch, err := a.store.ListUsers(ctx, after, page)
+		if err != nil {
+			return err
+		}
+		for _, u := range batch {
+			if err := do(u); err != nil {
+				return err
+			}
+			after = u.ID
+		}
+		if len(batch) < page {
+			return nil
+		}
+	}
 }
 
 func (a *admin) find(ctx context.Context, username string) (repo.User, error) {

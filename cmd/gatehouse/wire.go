@@ -153,10 +153,7 @@ func newSessions(c config.Config, store repo.Repository, svc *service, logger *s
 	}
 	sc := session.Config{
 		Store: store, Tokens: svc.tokens, Passwords: svc.hasher, Claims: custom,
-		Policy: session.Policy{
-			Grace: c.Sessions.Grace, LateRetries: c.Sessions.LateRetries, RefreshLifetime: c.Tokens.RefreshLifetime,
-		},
-		SessionLifetime: c.Tokens.SessionLifetime,
+		Policy: policyOf(c), SessionLifetime: c.Tokens.SessionLifetime,
 		Limits: session.Limits{
 			Window: c.Throttle.Window, PerAccountAndNetwork: c.Throttle.PerAccountAndNetwork,
 			PerNetwork: c.Throttle.PerNetwork, PerAccount: c.Throttle.PerAccount,
