@@ -202,7 +202,7 @@ func TestOneDefect(t *testing.T) {
 		t.Run("ID token, "+tc.name, func(t *testing.T) {
 			t.Parallel()
 			id, access := p.Pair("111", now, tc.change)
-			_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
+			_, err := verdict(t, v, cognito.Pair{IDToken: id, AccessToken: access})
 			refused(t, err, tc.want)
 		})
 	}
@@ -229,26 +229,26 @@ func TestOneDefect(t *testing.T) {
 		t.Run("access token, "+tc.name, func(t *testing.T) {
 			t.Parallel()
 			id := p.Sign("kid-1", p.ID("111", now))
-			_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: p.Sign("kid-1", p.Access("111", now).With(tc.change))})
+			_, err := verdict(t, v, cognito.Pair{IDToken: id, AccessToken: p.Sign("kid-1", p.Access("111", now).With(tc.change))})
 			refused(t, err, tc.want)
 		})
 	}
 	t.Run("at_hash is another access token's", func(t *testing.T) {
 		t.Parallel()
 		id, _ := p.Pair("111", now, nil)
-		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: p.Sign("kid-1", p.Access("111", now))})
+		_, err := verdict(t, v, cognito.Pair{IDToken: id, AccessToken: p.Sign("kid-1", p.Access("111", now))})
 		refused(t, err, cognito.ErrAccessTokenHash)
 	})
 	t.Run("at_hash is no text", func(t *testing.T) {
 		t.Parallel()
 		id, access := p.Pair("111", now, claims{"at_hash": 1})
-		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: access})
+		_, err := verdict(t, v, cognito.Pair{IDToken: id, AccessToken: access})
 		refused(t, err, cognito.ErrAccessTokenHash)
 	})
 	t.Run("the ID token in the place of both", func(t *testing.T) {
 		t.Parallel()
 		id, _ := p.Pair("111", now, nil)
-		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: id, AccessToken: id})
+		_, err := verdict(t, v, cognito.Pair{IDToken: id, AccessToken: id})
 		refused(t, err, cognito.ErrTokenUse)
 	})
 }

@@ -152,7 +152,7 @@ func TestShapes(t *testing.T) {
 				c.Issuer, c.JWKSURL, c.OIDC = s.issuer, p.JWKSURL, &options
 			})
 			good := p.IDToken("", now).With(claims{"iss": s.issuer}).With(s.claims)
-			got, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: p.Sign("kid-1", good), AccessToken: "an opaque one"})
+			got, err := verdict(t, v, cognito.Pair{IDToken: p.Sign("kid-1", good), AccessToken: "an opaque one"})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -166,7 +166,7 @@ func TestShapes(t *testing.T) {
 				t.Errorf("identity (-want +got):\n%s", diff)
 			}
 			for _, d := range append(s.defects, commonDefects...) {
-				got, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: p.Sign("kid-1", good.With(d.change)), AccessToken: "an opaque one"})
+				got, err := verdict(t, v, cognito.Pair{IDToken: p.Sign("kid-1", good.With(d.change)), AccessToken: "an opaque one"})
 				if !errors.Is(err, d.want) || d.want == nil && err != nil {
 					t.Errorf("%s: %v, want %v", d.name, err, d.want)
 				}

@@ -35,13 +35,9 @@ func NewSet(verifiers ...*Verifier) (*Set, error) {
 // VerifyPair verifies a pair with the pool that its ID token names. What the
 // token says there is not believed: that pool alone then verifies it.
 func (s *Set) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
-	t, err := parse(p.IDToken)
+	v, err := s.Issuer(p.IDToken)
 	if err != nil {
-		return Identity{}, fmt.Errorf("ID token: %w", err)
-	}
-	v := s.byIssuer[t.text("iss")]
-	if v == nil {
-		return Identity{}, fmt.Errorf("ID token: %w", ErrIssuer)
+		return Identity{}, fmt.Errorf("%s: %w", ofID, err)
 	}
 	return v.VerifyPair(ctx, p)
 }

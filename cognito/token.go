@@ -30,21 +30,29 @@ type token struct {
 	compact jws.Compact
 	header  map[string]any
 	claims  map[string]any
+	use     string // what it is to be: useID or useAccess
 	client  string // that it was issued to; set by verify
 }
 
 // parse takes a token apart, strictly, and verifies nothing.
 func parse(raw string) (token, error) {
-	c, ok := jws.Split(raw, maxToken)
+	t := token{raw: raw}
+	err := t.parse()
+	return t, err
+}
+
+func (t *token) parse() error {
+	c, ok := jws.Split(t.raw, maxToken)
 	if !ok {
-		return token{}, ErrMalformed
+		return ErrMalformed
 	}
 	header, okHeader := jws.Object(c.Header)
 	claims, okClaims := jws.Object(c.Payload)
 	if !okHeader || !okClaims {
-		return token{}, ErrMalformed
+		return ErrMalformed
 	}
-	return token{raw: raw, compact: c, header: header, claims: claims}, nil
+	t.compact, t.header, t.claims = c, header, claims
+	return nil
 }
 
 // text returns a claim that is text; what is not has no text.
@@ -67,34 +75,6 @@ func (t token) time(name string) (time.Time, bool) {
 	}
 	whole, fraction := math.Modf(seconds)
 	return time.Unix(int64(whole), int64(fraction*1e9)).UTC(), true
-}
-
-// verify checks one token: what it may look like, its signature, and its claims.
-func (v *Verifier) verify(ctx context.Context, raw, use string) (token, error) {
-	t, err := parse(raw)
-	if err != nil {
-		return token{}, err
-	}
-	keys := v.keys[t.text("iss")]
-	if keys == nil {
-		return token{}, ErrIssuer
-	}
-	if err := t.checkSignature(ctx, keys, v.allowed()); err != nil {
-		return token{}, err
-	}
-	if err := v.checkUse(t, use); err != nil {
-		return token{}, err
-	}
-	if t.client = v.clientOf(t, use); t.client == "" {
-		return token{}, ErrClient
-	}
-	if !isClean(t.text("sub"), maxSubject) {
-		return token{}, ErrSubject
-	}
-	if err := v.checkRights(t, use); err != nil {
-		return token{}, err
-	}
-	return t, v.checkTimes(t)
 }
 
 // checkUse checks that a token is of the kind that is asked for.
@@ -176,7 +156,7 @@ func (v *Verifier) clientOf(t token, use string) string {
 	return ""
 }
 
-// checkTimes comes last, so that ErrExpired says that all else of the token is well.
+// checkTimes checks exp, nbf and iat.
 func (v *Verifier) checkTimes(t token) error {
 	now := v.config.Now()
 	latest := now.Add(v.config.Leeway)

@@ -258,28 +258,18 @@ type Pair struct {
 func (v *Verifier) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
 	id, err := v.verify(ctx, p.IDToken, useID)
 	if err != nil {
-		return Identity{}, fmt.Errorf("ID token: %w", err)
+		return Identity{}, fmt.Errorf("%s: %w", ofID, err)
 	}
-	if v.config.OIDC != nil {
-		err = id.comesWith(p.AccessToken)
-	} else {
-		err = v.matchAccess(ctx, id, p.AccessToken)
+	together := presented{Pair: p, id: id}
+	if v.config.OIDC == nil {
+		if together.access, err = v.verify(ctx, p.AccessToken, useAccess); err != nil {
+			return Identity{}, fmt.Errorf("%s: %w", ofAccess, err)
+		}
 	}
-	if err != nil {
-		return Identity{}, err
+	for _, c := range pairChecks {
+		if err := c.run(v, &together); err != nil {
+			return Identity{}, err
+		}
 	}
-	if asked := p.Nonce != "" || v.config.RequireNonce; asked && !id.hasNonce(p.Nonce) {
-		return Identity{}, ErrNonce
-	}
-	return v.identity(id)
-}
-
-// matchAccess verifies the access token of a pool, and that it belongs to the ID
-// token.
-func (v *Verifier) matchAccess(ctx context.Context, id token, accessToken string) error {
-	access, err := v.verify(ctx, accessToken, useAccess)
-	if err != nil {
-		return fmt.Errorf("access token: %w", err)
-	}
-	return id.belongsWith(access)
+	return together.identity, nil
 }

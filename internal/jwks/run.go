@@ -12,7 +12,7 @@ func (s *Source) Run(ctx context.Context) error {
 	for {
 		wait := refreshEvery
 		if !s.cfg.Standby || s.hasFetched() {
-			_ = s.refresh(ctx) // it was logged, and says when to try again
+			_ = s.Refresh(ctx) // it was logged, and says when to try again
 			wait = s.untilNext()
 		}
 		timer := time.NewTimer(wait)
@@ -25,7 +25,8 @@ func (s *Source) Run(ctx context.Context) error {
 	}
 }
 
-func (s *Source) refresh(ctx context.Context) error {
+// Refresh fetches the keys now, or waits for the fetch that is under way.
+func (s *Source) Refresh(ctx context.Context) error {
 	s.mu.Lock()
 	under := s.flight
 	if under == nil {
@@ -53,3 +54,6 @@ func (s *Source) Stats() Stats {
 	stats.Keys, stats.FetchedAt = len(s.keys), s.fetchedAt
 	return stats
 }
+
+// URL is where the keys are.
+func (s *Source) URL(ctx context.Context) (string, error) { return s.cfg.Locate(ctx) }
