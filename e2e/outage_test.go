@@ -26,6 +26,7 @@ type outage struct {
 type outageActor struct {
 	signedIn answer
 	body     func() string // of a new exchange
+	service  serviceClient
 }
 
 // session returns the headers of the actor's cookie and tokens.
@@ -59,6 +60,16 @@ func outages() []outage {
 		{"end sessions", send("DELETE", "/auth/sessions/?scope=others", ""), 503, store},
 		{"end session", send("DELETE", "/auth/sessions/x/", ""), 503, store},
 		{"password", send("POST", "/auth/password/", `{"current_password":"x","new_password":"a much better one"}`), 503, store},
+		{"introspect", func(t *testing.T, s *server, a outageActor) answer {
+			t.Helper()
+			return a.service.send(t, s, "/auth/introspect/", a.signedIn.text(t, "access_token"))
+		}, 503, store},
+		{"revoke", func(t *testing.T, s *server, a outageActor) answer {
+			t.Helper()
+			return a.service.send(t, s, "/auth/revoke/", a.signedIn.text(t, "access_token"))
+		}, 503, store},
+		{"forward", send("GET", "/auth/forward/", ""), 503, store},
+		{"metadata", send("GET", "/.well-known/oauth-authorization-server", ""), 200, ""},
 		{"verify", func(t *testing.T, s *server, a outageActor) answer {
 			t.Helper()
 			return s.post(t, "/auth/verify/", `{"token":"`+a.signedIn.text(t, "access_token")+`"}`)
@@ -94,10 +105,11 @@ func TestDatabaseOutages(t *testing.T) {
 		"GATEHOUSE_THROTTLE_PER_ACCOUNT_AND_NETWORK": "10000", "GATEHOUSE_THROTTLE_PER_NETWORK": "10000", "GATEHOUSE_THROTTLE_PER_ACCOUNT": "10000",
 	}), "--migrate")
 	s.command(t, "correct horse battery\n", "user", "add", "alice", "--password-stdin")
+	billing := newServiceClient(t, s, "billing")
 	exchange := recordings(t, "seed")
 	first := exchange[slices.IndexFunc(exchange, func(r recorded) bool { return r.ID == "X01-new-user" })]
 	n := 0
-	actor := outageActor{signedIn: s.signIn(t, "alice", "correct horse battery"), body: func() string {
+	actor := outageActor{service: billing, signedIn: s.signIn(t, "alice", "correct horse battery"), body: func() string {
 		n++
 		one := first
 		one.Body = strings.Replace(first.Body, `"expires_in": 300`, `"expires_in": `+strconv.Itoa(300+n), 1)

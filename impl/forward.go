@@ -51,26 +51,31 @@ func (p passes) VisitForwardResponse(w http.ResponseWriter) error {
 	h.Set("Cache-Control", noStore)
 	h.Set("X-Auth-Request-User", headerText(p.user.ID))
 	h.Set("X-Auth-Request-Preferred-Username", headerText(p.user.Username))
-	if p.user.EmailVerified && p.user.Email != "" { // who claims an address is not yet whose it is
+	// What there is nothing for is sent empty: a proxy that copies what it finds here must find something to put over
+	// what its client sent.
+	h.Set("X-Auth-Request-Email", "")
+	if p.user.EmailVerified { // who claims an address is not yet whose it is
 		h.Set("X-Auth-Request-Email", headerText(p.user.Email))
 	}
 	for _, header := range p.headers {
-		if value, ok := p.claims[header.Claim]; ok {
-			text, err := claimText(value)
-			if err != nil {
-				return fmt.Errorf("writing the claim %q: %w", header.Claim, err)
-			}
-			h.Set(header.Name, headerText(text))
+		text, err := claimText(p.claims[header.Claim])
+		if err != nil {
+			return fmt.Errorf("writing the claim %q: %w", header.Claim, err)
 		}
+		h.Set(header.Name, headerText(text))
 	}
 	w.WriteHeader(http.StatusOK)
 	return nil
 }
 
-// claimText is a claim as text: a string as it is, anything else as JSON.
+// claimText is a claim as text: a string as it is, anything else as JSON; none is
+// empty.
 func claimText(value any) (string, error) {
-	if text, ok := value.(string); ok {
-		return text, nil
+	switch value := value.(type) {
+	case nil:
+		return "", nil
+	case string:
+		return value, nil
 	}
 	b, err := json.Marshal(value)
 	return string(b), err

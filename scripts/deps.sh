@@ -36,6 +36,7 @@ find_missing() {
 	need python3-djangorestframework-simplejwt have_python rest_framework_simplejwt
 	need "python3-jwt python3-cryptography" have_python jwt,cryptography
 	need gunicorn test -x /usr/bin/gunicorn
+	need nginx-light test -x /usr/sbin/nginx
 	need podman have podman
 	need containernetworking-plugins test -x /usr/lib/cni/portmap
 	need iptables have iptables

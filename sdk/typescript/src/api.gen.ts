@@ -1921,9 +1921,9 @@ export interface operations {
                     /** @description The user's id. */
                     "X-Auth-Request-User": string;
                     /** @description The user's name. */
-                    "X-Auth-Request-Preferred-Username"?: string;
-                    /** @description The user's e-mail address, where somebody has verified it. */
-                    "X-Auth-Request-Email"?: string;
+                    "X-Auth-Request-Preferred-Username": string;
+                    /** @description The user's e-mail address; empty where nobody has verified it. */
+                    "X-Auth-Request-Email": string;
                     "Cache-Control": components["headers"]["CacheControl"];
                     "X-Request-ID": components["headers"]["RequestID"];
                     [name: string]: unknown;
