@@ -17,7 +17,9 @@ diff "$before" "$after" >/dev/null || {
 	diff "$before" "$after" | sed -n 's/^> [0-9]* [0-9]* /  /p' >&2
 	exit 1
 }
-go mod tidy -diff >/dev/null || {
-	echo "go.mod is not tidy: run 'go mod tidy'" >&2
-	exit 1
-}
+for module in . test/zitadel; do
+	go -C "$module" mod tidy -diff >/dev/null || {
+		echo "$module/go.mod is not tidy: run 'go mod tidy' there" >&2
+		exit 1
+	}
+done

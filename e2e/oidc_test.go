@@ -1,0 +1,157 @@
+package e2e_test
+
+import (
+	"encoding/json"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// idpSettings is the environment of a server with these identity providers.
+func idpSettings(t *testing.T, idps ...map[string]any) map[string]string {
+	t.Helper()
+	raw, err := json.Marshal(idps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return map[string]string{"GATEHOUSE_IDPS": string(raw), "GATEHOUSE_USER_FIELDS": `["id","email","email_verified","first_name"]`}
+}
+
+// bothWays signs a user in and exchanges the code here, and again and exchanges
+// the tokens; it demands that both are the same user, and returns it.
+func bothWays(t *testing.T, p openIDProvider, s *server, idp, clientID, user string) map[string]any {
+	t.Helper()
+	code := s.postJSON(t, "/auth/code-exchange/", p.signIn(t, s, idp, user))
+	if code.status != http.StatusOK {
+		t.Fatalf("the code: %d %s\n%s", code.status, code.body, s.log)
+	}
+	if r := s.refresh(t, code); r.status != http.StatusOK {
+		t.Errorf("its session refreshes: %d %s", r.status, r.body)
+	}
+	tokens := p.redeem(t, clientID, p.signIn(t, s, idp, user))
+	pair := s.postJSON(t, "/auth/social-exchange/", tokens)
+	if pair.status != http.StatusOK {
+		t.Fatalf("the tokens: %d %s\n%s", pair.status, pair.body, s.log)
+	}
+	first, _ := code.json(t)["user"].(map[string]any)
+	second, _ := pair.json(t)["user"].(map[string]any)
+	if first["id"] == nil || first["id"] != second["id"] {
+		t.Errorf("two users: %v and %v", first, second)
+	}
+	for _, secret := range []any{tokens["id_token"], tokens["access_token"], tokens["nonce"]} {
+		if strings.Contains(s.log.String(), secret.(string)) {
+			t.Error("the log has what the provider issued")
+		}
+	}
+	return first
+}
+
+// TestOIDCProvider walks the authorization code flow with PKCE at oidc-provider,
+// with each kind of client and of signature.
+func TestOIDCProvider(t *testing.T) {
+	t.Parallel()
+	p := startOIDCProvider(t)
+	secret := filepath.Join(t.TempDir(), "secret")
+	if err := os.WriteFile(secret, []byte("a+secret: of/ours%\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	idp := func(name string, more map[string]any) map[string]any {
+		all := map[string]any{"name": name, "type": "oidc", "issuer": p.issuer, "client_ids": []string{name}, "redirect_uris": []string{callback}}
+		maps.Copy(all, more)
+		return all
+	}
+	for name, more := range map[string]map[string]any{
+		"spa":   {"require_nonce": true},
+		"basic": {"client_secret_file": secret},
+		"post":  {"client_secret_file": secret, "token_endpoint_auth": "client_secret_post"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := start(t, idpSettings(t, idp(name, more)))
+			if more["client_secret_file"] == nil {
+				user := bothWays(t, p, s, name, name, "maria")
+				if user["email"] != "maria@example.test" || user["email_verified"] != true || user["first_name"] != "María" {
+					t.Errorf("the user is %v", user)
+				}
+				return
+			}
+			a := s.postJSON(t, "/auth/code-exchange/", p.signIn(t, s, name, "maria"))
+			if a.status != http.StatusOK || strings.Contains(s.log.String(), "of/ours") {
+				t.Errorf("the code: %d %s\n%s", a.status, a.body, s.log)
+			}
+		})
+	}
+	t.Run("refused", func(t *testing.T) {
+		t.Parallel()
+		s := start(t, idpSettings(t, idp("spa", map[string]any{"require_nonce": true})))
+		refuse := func(name string, a answer, status int, code string) {
+			t.Helper()
+			if a.status != status || a.text(t, "code") != code {
+				t.Errorf("%s: %d %s\n%s", name, a.status, a.body, s.log)
+			}
+		}
+		for _, tc := range []struct {
+			name, member, value string
+			status              int
+			code                string
+		}{
+			{"another verifier", "code_verifier", strings.Repeat("x", 43), 401, "idp_code_not_valid"},
+			{"another code", "code", "x", 401, "idp_code_not_valid"},
+			{"another nonce", "nonce", "x", 401, "idp_token_not_valid"},
+			{"no nonce", "nonce", "", 401, "idp_token_not_valid"},
+			{"another issuer that answered", "iss", "https://evil.test", 401, "idp_token_not_valid"},
+			{"another redirect URI", "redirect_uri", callback + "x", 400, "invalid_request"},
+			{"another provider", "idp", "x", 400, "invalid_request"},
+		} {
+			body := p.signIn(t, s, "spa", "maria")
+			body[tc.member] = tc.value
+			refuse(tc.name, s.postJSON(t, "/auth/code-exchange/", body), tc.status, tc.code)
+		}
+		refuse("an address that is not verified", s.postJSON(t, "/auth/code-exchange/", p.signIn(t, s, "spa", "unverified")), 403, "email_not_verified")
+
+		tokens := p.redeem(t, "spa", p.signIn(t, s, "spa", "maria"))
+		others := p.redeem(t, "spa", p.signIn(t, s, "spa", "maria"))
+		change := func(member string, value any) map[string]any {
+			all := maps.Clone(tokens)
+			all[member] = value
+			return all
+		}
+		refuse("the nonce of another sign-in", s.postJSON(t, "/auth/social-exchange/", change("nonce", others["nonce"])), 401, "idp_token_not_valid")
+		refuse("the access token in both places", s.postJSON(t, "/auth/social-exchange/", change("id_token", tokens["access_token"])), 401, "idp_token_not_valid")
+		used := s.postJSON(t, "/auth/social-exchange/", tokens)
+		if used.status != http.StatusOK {
+			t.Errorf("the pair itself: %d %s", used.status, used.body)
+		}
+		s.refresh(t, used)
+		refuse("the pair again, after its session has gone on", s.postJSON(t, "/auth/social-exchange/", tokens), 409, "exchange_replayed")
+
+		elsewhere := start(t, idpSettings(t, idp("other", nil)))
+		a := elsewhere.postJSON(t, "/auth/social-exchange/", others)
+		if a.status != http.StatusUnauthorized {
+			t.Errorf("tokens of another client: %d %s", a.status, a.body)
+		}
+	})
+}
+
+// TestZitadel walks the flow at the provider of zitadel/oidc, which puts no
+// e-mail address into ID tokens, and ends its issuer with a slash.
+func TestZitadel(t *testing.T) {
+	t.Parallel()
+	p := startZitadel(t)
+	s := start(t, idpSettings(t, map[string]any{
+		"name": "zitadel", "type": "oidc", "issuer": p.issuer, "client_ids": []string{"native"}, "redirect_uris": []string{callback},
+	}))
+	user := bothWays(t, p, s, "zitadel", "native", "test-user2")
+	if user["email"] != nil && user["email"] != "" {
+		t.Errorf("the user is %v", user)
+	}
+	tokens := p.redeem(t, "native", p.signIn(t, s, "zitadel", "test-user2"))
+	tokens["access_token"] = p.redeem(t, "native", p.signIn(t, s, "zitadel", "test-user2"))["access_token"]
+	a := s.postJSON(t, "/auth/social-exchange/", tokens)
+	if a.status != http.StatusUnauthorized || a.text(t, "code") != "idp_token_not_valid" {
+		t.Errorf("the access token of another sign-in: %d %s\n%s", a.status, a.body, s.log)
+	}
+}
