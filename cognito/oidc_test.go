@@ -1,15 +1,23 @@
 package cognito_test
 
 import (
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
 	"crypto/sha256"
+	"crypto/sha512"
 	"encoding/base64"
 	"errors"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
+	"github.com/golang-jwt/jwt/v5"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -259,6 +267,75 @@ func TestAccessTokensOfProviders(t *testing.T) {
 		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: p.Sign("kid-1", p.IDToken("111", now).With(tc.id)), AccessToken: tc.access})
 		if !errors.Is(err, tc.want) || tc.want == nil && err != nil {
 			t.Errorf("%s: %v, want %v", tc.name, err, tc.want)
+		}
+	}
+}
+
+// TestAlgorithms takes the algorithms that are configured, each by a key of its own
+// kind, whatever the token says.
+func TestAlgorithms(t *testing.T) {
+	t.Parallel()
+	p := pool(t)
+	ec, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	public, ed, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	point, err := ec.PublicKey.Bytes()
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	first := p.Key("kid-1")
+	p.SetKeys(map[string]*rsa.PrivateKey{"RS256": cognitotest.NewKey()},
+		strings.Replace(cognitotest.JWK("PS256", &first.PublicKey), `"RS256"`, `"PS256"`, 1),
+		`{"kty":"EC","kid":"ES256","crv":"P-256","x":"`+b64(point[1:33])+`","y":"`+b64(point[33:])+`"}`,
+		`{"kty":"OKP","kid":"EdDSA","crv":"Ed25519","x":"`+b64(public)+`"}`)
+	sign := func(method jwt.SigningMethod, kid string, key any, c claims) string {
+		token := jwt.NewWithClaims(method, jwt.MapClaims(c))
+		token.Header["kid"] = kid
+		signed, err := token.SignedString(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return signed
+	}
+	long := sha512.Sum512([]byte("an access token"))
+	short := sha256.Sum256([]byte("an access token"))
+	for alg, tc := range map[string]struct {
+		method jwt.SigningMethod
+		key    any
+		hash   []byte
+	}{
+		"RS256": {jwt.SigningMethodRS256, p.Key("RS256"), short[:16]},
+		"PS256": {jwt.SigningMethodPS256, first, short[:16]},
+		"ES256": {jwt.SigningMethodES256, ec, short[:16]},
+		"EdDSA": {jwt.SigningMethodEdDSA, ed, long[:32]},
+	} {
+		good := p.IDToken("111", now).With(claims{"at_hash": b64(tc.hash)})
+		token := sign(tc.method, alg, tc.key, good)
+		for _, allowed := range [][]string{nil, {"RS256"}, {"PS256"}, {"ES256"}, {"EdDSA"}, {"RS256", "PS256", "ES256", "EdDSA"}} {
+			want := cognito.ErrAlgorithm
+			if slices.Contains(allowed, alg) || allowed == nil && alg == "RS256" {
+				want = nil
+			}
+			v := provider(t, p, func(c *cognito.Config) { c.OIDC.Algorithms = allowed })
+			_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: token, AccessToken: "an access token"})
+			if !errors.Is(err, want) || want == nil && err != nil {
+				t.Errorf("%s where %v are allowed: %v, want %v", alg, allowed, err, want)
+			}
+		}
+		v := provider(t, p, func(c *cognito.Config) { c.OIDC.Algorithms = []string{"RS256", "PS256", "ES256", "EdDSA"} })
+		_, err := v.VerifyPair(t.Context(), cognito.Pair{IDToken: token, AccessToken: "another"})
+		refused(t, err, cognito.ErrAccessTokenHash)
+		for _, kid := range []string{"RS256", "PS256", "ES256", "EdDSA"} { // the key of another algorithm
+			if kid != alg {
+				_, err := v.VerifyID(t.Context(), sign(tc.method, kid, tc.key, good))
+				refused(t, err, cognito.ErrAlgorithm)
+			}
 		}
 	}
 }

@@ -3,6 +3,7 @@ package cognito
 import (
 	"context"
 	"crypto/sha256"
+	"crypto/sha512"
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
@@ -209,7 +210,8 @@ func (t token) hasNonce(nonce string) bool {
 }
 
 // hashFits reports whether at_hash, where it is there, is the access token's: the
-// left half of its digest (OpenID Connect Core §3.1.3.6).
+// left half of its digest, by the hash of the ID token's algorithm (OpenID Connect
+// Core §3.1.3.6).
 func (t token) hashFits(accessToken string) bool {
 	claim, there := t.claims["at_hash"]
 	if !there {
@@ -217,6 +219,11 @@ func (t token) hashFits(accessToken string) bool {
 	}
 	text, _ := claim.(string)
 	sum := sha256.Sum256([]byte(accessToken))
-	want := base64.RawURLEncoding.EncodeToString(sum[:sha256.Size/2])
+	half := sum[:sha256.Size/2]
+	if t.header["alg"] == jws.EdDSA { // Ed25519's (RFC 8032 §5.1)
+		sum := sha512.Sum512([]byte(accessToken))
+		half = sum[:sha512.Size/2]
+	}
+	want := base64.RawURLEncoding.EncodeToString(half)
 	return subtle.ConstantTimeCompare([]byte(text), []byte(want)) == 1
 }

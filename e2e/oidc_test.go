@@ -65,6 +65,9 @@ func TestOIDCProvider(t *testing.T) {
 	}
 	for name, more := range map[string]map[string]any{
 		"spa":   {"require_nonce": true},
+		"es256": {"algorithms": []string{"ES256"}},
+		"ps256": {"algorithms": []string{"PS256", "RS256"}},
+		"eddsa": {"algorithms": []string{"EdDSA"}},
 		"basic": {"client_secret_file": secret},
 		"post":  {"client_secret_file": secret, "token_endpoint_auth": "client_secret_post"},
 	} {
