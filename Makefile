@@ -19,7 +19,7 @@ DOCKER   ?= docker
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e fuzz cover \
+.PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e bench fuzz cover \
 	docker sdk verify clean clean-machine deps
 
 help: ## List the targets
@@ -57,6 +57,9 @@ test-e2e: build $(TEST_NODE) sdk ## Run Gatehouse beside Cognito, Django, the SD
 
 cover: $(GOTESTSUM) $(TEST_NODE) sdk build ## Run every Go test and hold the coverage to its bound
 	@GOTESTSUM=$(GOTESTSUM) COVERAGE=$(COVERAGE) scripts/postgres.sh scripts/cover.sh
+
+bench: build deps ## Measure the service against its limits and its peer: bench/results/ (BENCH_QUICK=1 for 3 minutes)
+	@scripts/postgres.sh go run ./bench run
 
 fuzz: ## Fuzz every parser of untrusted bytes, FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh

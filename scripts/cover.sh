@@ -39,5 +39,5 @@ if [ -n "$(ls "$programs")" ]; then
 	tail -n +2 coverage.programs >>coverage.out
 fi
 # What is generated, and the packages that only tests import, do not count.
-awk -v bound="$COVERAGE" -v exclude='^(api|e2e|.*/repotest|.*/cognitotest)?$' \
+awk -v bound="$COVERAGE" -v exclude='^(api|bench|e2e|.*/repotest|.*/cognitotest)?$' \
 	-f scripts/coverage.awk coverage.out

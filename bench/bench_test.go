@@ -1,0 +1,141 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/xml"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestTheLoadStaysOnThisMachine(t *testing.T) {
+	t.Parallel()
+	for _, address := range []string{"192.0.2.1:80", "example.com:80", "[2001:db8::1]:80", "localhost:80", "127.0.0.1", ""} {
+		if _, err := load(context.Background(), address, []worker{&fixed{}}, time.Second); !errors.Is(err, errNotLoopback) {
+			t.Errorf("%q: %v", address, err)
+		}
+	}
+	for _, address := range []string{"127.0.0.1:80", "[::1]:80"} {
+		if err := checkLoopback(address); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := load(context.Background(), "127.0.0.1:1", make([]worker, maxClients+1), time.Second); err == nil {
+		t.Error("any number of clients is taken")
+	}
+}
+
+func TestHistogramKeepsQuantiles(t *testing.T) {
+	t.Parallel()
+	var h, other histogram
+	for i := range 10_000 {
+		into := &h
+		if i%2 == 0 {
+			into = &other
+		}
+		into.add(time.Duration(i+1) * time.Microsecond)
+	}
+	h.merge(&other)
+	for q, want := range map[float64]time.Duration{0: time.Microsecond, .5: 5 * time.Millisecond, .99: 9900 * time.Microsecond, 1: 10 * time.Millisecond} {
+		if got := h.quantile(q); got < want || got > want+want/32 {
+			t.Errorf("quantile %v: %v, want %v and hardly more", q, got, want)
+		}
+	}
+	for v := uint64(1); v < 1<<40; v = v*3/2 + 1 {
+		if b := bucketOf(v); upperEdge(b) < time.Duration(v) || b > 0 && upperEdge(b-1) >= time.Duration(v) {
+			t.Errorf("%d is not in bucket %d", v, b)
+		}
+	}
+}
+
+func TestRepliesAreRead(t *testing.T) {
+	t.Parallel()
+	two := "HTTP/1.1 200 OK\r\nSet-Cookie: a=1; Path=/\r\nset-cookie: b=2\r\nContent-Length: 5\r\n\r\nhello" +
+		"HTTP/1.1 401 Unauthorized\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n"
+	from := bufio.NewReader(strings.NewReader(two))
+	var r reply
+	if err := r.read(from); err != nil || r.status != 200 || string(r.body) != "hello" {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if v, ok := r.cookieValue("b"); !ok || v != "2" {
+		t.Error(v, ok)
+	}
+	if err := r.read(from); err != nil || r.status != 401 || string(r.body) != "abcde" || len(r.cookies) != 0 {
+		t.Fatalf("%v %+v", err, r)
+	}
+	if err := r.read(from); !errors.Is(err, io.EOF) {
+		t.Error(err)
+	}
+}
+
+func TestLimitScriptIsTheStatement(t *testing.T) {
+	t.Parallel()
+	got := limitScript("UPDATE sessions s\n\tSET idle = LEAST($4::timestamptz, s.e), r = $3 WHERE s.id = $1 AND g = $2 AND $3 < x AND y = '$10'")
+	want := "UPDATE sessions s SET idle = LEAST((now() + interval '24 hours')::timestamptz, s.e), r = now() WHERE s.id = ('" + sessionIs +
+		"' || :id::text) AND g = :generation AND now() < x AND y = '$10';\n"
+	if !strings.HasSuffix(got, want) {
+		t.Errorf("got\n%s\nwant at its end\n%s", got, want)
+	}
+}
+
+func TestProxyCountsStatementsAndRoundTrips(t *testing.T) {
+	t.Parallel()
+	message := func(kind byte, body string) string {
+		n := len(body) + 4
+		return string([]byte{kind, byte(n >> 24), byte(n >> 16), byte(n >> 8), byte(n)}) + body
+	}
+	session := "\x00\x00\x00\x08\x00\x03\x00\x00" +
+		message('P', "one\x00SELECT 1\x00\x00\x00") + message('S', "") +
+		message('B', "\x00one\x00") + message('E', "\x00\x00\x00\x00\x00") + message('S', "") +
+		message('P', "two\x00DELETE FROM x FOR UPDATE SKIP LOCKED\x00\x00\x00") + message('S', "") +
+		message('B', "\x00two\x00") + message('E', "\x00\x00\x00\x00\x00") + message('S', "") +
+		message('Q', "BEGIN\x00")
+	p := &countingProxy{texts: map[string]bool{}}
+	var through bytes.Buffer
+	p.follow(bufio.NewReader(strings.NewReader(session)), &through)
+	if through.String() != session {
+		t.Error("the messages were changed")
+	}
+	if got := p.now(); got != (traffic{Statements: 2, RoundTrips: 3}) {
+		t.Errorf("%+v", got)
+	}
+	if p.text("SELECT") != "SELECT 1" {
+		t.Error("the text is not kept")
+	}
+}
+
+func TestReportTakesMediansAndJudges(t *testing.T) {
+	t.Parallel()
+	r := report{Traffic: map[string]perRequest{"refresh": {1, 1}}, Bare: map[string][]float64{}, Program: map[string]float64{"binary, MB": 30}}
+	for i, rate := range []float64{900, 1000, 1100} {
+		r.add(key{"refresh", "postgres", 16}, measure{Rate: rate, P50: 1, P99: float64(4 + i)})
+		r.add(key{"refresh", "limit", 16}, measure{Rate: 1500})
+		r.add(key{"refresh", "peer", 16}, measure{Rate: 300})
+	}
+	if c := r.cell(key{"refresh", "postgres", 16}); c.Median.Rate != 1000 || c.Spread != .2 {
+		t.Errorf("%+v", c)
+	}
+	r.judge([]int{16})
+	verdicts := map[string]bool{}
+	for _, v := range r.Targets {
+		verdicts[v.Name] = v.Pass
+	}
+	for name, want := range map[string]bool{
+		"refresh / pgbench with its statement, 16 clients": true, "refresh p99 / p50, 16 clients": true,
+		"refresh / Django peer, each at its best": false, "refresh, SQL statements": true, "binary, MB": false,
+	} {
+		if got, there := verdicts[name]; got != want || !there {
+			t.Errorf("%s: %v, %v", name, got, there)
+		}
+	}
+	if err := xml.Unmarshal([]byte(r.chart()), new(struct{ XMLName xml.Name })); err != nil {
+		t.Errorf("the chart: %v", err)
+	}
+	if !strings.Contains(r.table(), "| refresh | postgres | 16 | 1000 | 20 % |") {
+		t.Error(r.table())
+	}
+}

@@ -1,0 +1,93 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+)
+
+// Rows of a run that is not about growth.
+const runUsers, runSessions = 10_000, 100_000
+
+// run measures everything, round by round: what is compared is measured near
+// each other in time.
+func (b *bench) run(ctx context.Context, only string, everything bool) (err error) {
+	pairs, users := 6000*b.rounds*int(b.seconds.Seconds()), 2000
+	if err := b.idp.mint(min(pairs, 30_000), users); err != nil {
+		return err
+	}
+	b.log("%d pairs of ID and access tokens are signed", len(b.idp.pairs))
+	pg, err := b.openPostgres(ctx, "gatehouse_bench", runUsers, runSessions)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, pg.close()) }()
+	lite, err := b.openSQLite(ctx, filepath.Join(b.dir, "bench.db"), runUsers, runSessions)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lite.close()) }()
+	b.log("%d sessions of %d users are in both databases", runSessions, runUsers)
+	if err := b.countStatements(ctx, pg); err != nil {
+		return err
+	}
+	var p *peer
+	if everything {
+		if err := b.measureProgram(ctx, []*engine{pg, lite}); err != nil {
+			return err
+		}
+		if p, err = b.startPeer(ctx, pg); err != nil {
+			return err
+		}
+		defer func() { err = errors.Join(err, p.close()) }()
+	}
+	for _, e := range []*engine{pg, lite} {
+		if e.server, err = startServer(ctx, b.settings(e.url)); err != nil {
+			return err
+		}
+	}
+	for range b.rounds {
+		if err := b.round(ctx, pg, lite, p, only, everything); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only string, everything bool) error {
+	if everything {
+		if err := b.signatures(ctx); err != nil {
+			return err
+		}
+	}
+	for _, s := range scenarios() {
+		if !strings.HasPrefix(s.name, only) {
+			continue
+		}
+		if s.name == "sign-in" {
+			b.argon()
+		}
+		for _, clients := range b.clients {
+			if s.name == "refresh" {
+				if err := b.limit(ctx, pg, clients); err != nil {
+					return err
+				}
+			}
+			if err := b.cell(ctx, s, pg, clients); err != nil {
+				return err
+			}
+			if p != nil {
+				if err := p.cell(ctx, s.name, clients); err != nil {
+					return err
+				}
+			}
+		}
+		for _, clients := range b.clients {
+			if err := b.cell(ctx, s, lite, clients); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
