@@ -21,10 +21,10 @@ type AccessSubject struct {
 	Custom    map[string]any // further claims; the values must be what encoding/json can write
 }
 
-// reservedName reports whether a claim of this name, in whatever case, is this package's to write. Case matters in
-// JSON, but not to every reader of it.
+// reservedName reports whether a claim of this name, in whatever case, is this package's to write, as a claim or in the
+// header, with which sloppy readers mix claims up. Case matters in JSON, but not to every reader of it.
 func reservedName(name string) bool {
-	for _, r := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type"} {
+	for _, r := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type", "kid", "alg", "typ"} {
 		if strings.EqualFold(name, r) {
 			return true
 		}

@@ -250,6 +250,9 @@ func TestIssueAccessRefuses(t *testing.T) {
 		"a custom user id":                 {custom("user_id", "1"), end, tokens.ErrReservedClaim},
 		"a custom sub in another case":     {custom("SUB", "1"), end, tokens.ErrReservedClaim},
 		"a custom iss with a long s":       {custom("iſs", "x"), end, tokens.ErrReservedClaim},
+		"a custom kid":                     {custom("Kid", "x"), end, tokens.ErrReservedClaim},
+		"a custom alg":                     {custom("alg", "none"), end, tokens.ErrReservedClaim},
+		"a custom typ":                     {custom("typ", "JWT"), end, tokens.ErrReservedClaim},
 		"a custom nbf, which we don't use": {custom("nbf", 1), end, tokens.ErrReservedClaim},
 		"more than the budget":             {custom("x", strings.Repeat("y", 4000)), end, tokens.ErrTooLarge},
 	} {
