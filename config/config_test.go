@@ -243,6 +243,8 @@ func TestValidate(t *testing.T) {
 		{"a session that dies first", func(c *config.Config) { c.Tokens.SessionLifetime = time.Hour }, "session_lifetime"},
 		{"a key set for half a second", func(c *config.Config) { c.Keys.JWKSMaxAge = time.Second / 2 }, "keys.jwks_max_age"},
 		{"rotation before the last one took effect", func(c *config.Config) { c.Keys.RotateEvery = 20 * time.Minute }, "keys.rotate_every must be 0s (never), or at least 21m0s"},
+		{"a key file for HS256", func(c *config.Config) { c.Keys.File, c.Tokens.Algorithm = "keys.json", "HS256" }, "keys.file"},
+		{"a key file that rotates", func(c *config.Config) { c.Keys.File, c.Keys.RotateEvery = "keys.json", time.Hour }, "keys.rotate_every is of no use"},
 		{"rotation backwards", func(c *config.Config) { c.Keys.RotateEvery = -time.Hour }, "keys.rotate_every"},
 		{"an hour of leeway", func(c *config.Config) { c.Tokens.Leeway = time.Hour }, "leeway"},
 		{"statements that are made all the time", func(c *config.Config) { c.Revocations.Interval = 0 }, "revocations.interval"},

@@ -56,7 +56,8 @@ type Config struct {
 	UserIDType      string           // "string" (the default) or "number": an id that is a canonical decimal int64 becomes a JSON number, any other stays a string
 	Secret          string           // from which all keys derive; the HS256 key as it is; required, at least 32 bytes
 	SecretFallbacks []string         // earlier secrets, which open and verify but make nothing new
-	Keys            KeyStore         // required unless Algorithm is HS256, which never uses it
+	Keys            KeyStore         // required unless Algorithm is HS256, or there is a KeyFile, which never use it
+	KeyFile         string           // a file with a private JWK Set, whose keys are used in the place of those of Keys; empty: none
 	MaxTokenBytes   int              // budget of an issued access token; zero: 4096; at most 16384
 	JWKSMaxAge      time.Duration    // how long verifiers may cache the key set; zero: 5 minutes; at least a second
 	RotateEvery     time.Duration    // how long a key signs before Load or Run makes the next; zero: until Rotate
@@ -105,7 +106,8 @@ func (c Config) check() error {
 	refuse(slices.Contains(c.Audience, ""), "an audience must not be empty")
 	_, known := methodOf(c.Algorithm)
 	refuse(!known, "unknown algorithm %q", c.Algorithm)
-	refuse(c.Keys == nil && c.Algorithm != HS256, "%s needs a key store", c.Algorithm)
+	refuse(c.Keys == nil && c.KeyFile == "" && c.Algorithm != HS256, "%s needs a key store", c.Algorithm)
+	refuse(c.KeyFile != "" && c.Algorithm == HS256, "the key of HS256 is the secret: it has no use for a key file")
 	refuse(c.AccessLifetime < time.Second, "access lifetime %v is shorter than a second", c.AccessLifetime)
 	refuse(c.Leeway < 0, "leeway %v is negative", c.Leeway)
 	refuse(c.JWKSMaxAge < time.Second, "JWKS max-age %v is shorter than a second", c.JWKSMaxAge)

@@ -61,6 +61,10 @@ var ErrSealed = errors.New("tokens: signing key cannot be unsealed")
 
 // Why keys were not changed.
 var (
+	// ErrBadKey says that a key from outside is none that can be used, and why.
+	ErrBadKey = errors.New("tokens: unusable key")
+	// ErrKeyExists says that the key is there already.
+	ErrKeyExists = errors.New("tokens: the key is there already")
 	// ErrNoSuchKey says that there is no key of this id, or no more.
 	ErrNoSuchKey = errors.New("tokens: no such key")
 	// ErrLastSigner says that no other key may sign at this time.

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
+	"github.com/lestrrat-go/jwx/v3/jwk"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
@@ -95,11 +96,13 @@ func VerifyClaims(payload, issuer string, audience []string, now time.Time) (Acc
 	return accessRules{issuer: issuer, audience: audience, userIDClaim: "user_id"}.verify(claims, now)
 }
 
-// PublicJWK and Generate are the key functions.
-var (
-	PublicJWK = publicJWK
-	Generate  = generate
-)
+// Generate is the key function.
+var Generate = generate
+
+// PublicJWK is the public half of a key, and its id.
+func PublicJWK(private crypto.Signer, algorithm string) (jwk.Key, string, error) {
+	return publicJWK(private.Public(), algorithm)
+}
 
 // Sealed seals under a secret.
 func Sealed(secret string, private []byte, keyID string) []byte {

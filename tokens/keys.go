@@ -100,22 +100,9 @@ func generate(algorithm string) (crypto.Signer, error) {
 	return nil, fmt.Errorf("tokens: no key pair for algorithm %q", algorithm)
 }
 
-// fits reports whether a private key is one that the algorithm may be used with.
-func fits(private crypto.Signer, algorithm string) bool {
-	switch k := private.(type) {
-	case *ecdsa.PrivateKey:
-		return algorithm == ES256 && k.Curve == elliptic.P256()
-	case *rsa.PrivateKey:
-		return algorithm == RS256 && k.N.BitLen() >= rsaBits
-	case ed25519.PrivateKey:
-		return algorithm == EdDSA
-	}
-	return false
-}
-
 // publicJWK returns the public half as it is published (RFC 7517 §4); its "kid" is the RFC 7638 thumbprint.
-func publicJWK(private crypto.Signer, algorithm string) (jwk.Key, string, error) {
-	key, err := jwk.Import(private.Public())
+func publicJWK(public crypto.PublicKey, algorithm string) (jwk.Key, string, error) {
+	key, err := jwk.Import(public)
 	if err != nil {
 		return nil, "", fmt.Errorf("importing the public key: %w", err)
 	}
@@ -147,7 +134,7 @@ func keyRecord(private crypto.Signer, algorithm string, s sealer, now, signsAt t
 	if err != nil {
 		return repo.SigningKey{}, fmt.Errorf("encoding a key: %w", err)
 	}
-	key, id, err := publicJWK(private, algorithm)
+	key, id, err := publicJWK(private.Public(), algorithm)
 	if err != nil {
 		return repo.SigningKey{}, err
 	}
@@ -177,11 +164,14 @@ func openKey(r repo.SigningKey, sealers []sealer) (*signingKey, error) {
 		return nil, fmt.Errorf("%w: kid %q: not a private key", ErrSealed, r.KeyID) // the cause might quote key material
 	}
 	private, ok := parsed.(crypto.Signer)
-	if !ok || !fits(private, r.Algorithm) {
+	if !ok {
+		return nil, fmt.Errorf("%w: kid %q can't sign", ErrSealed, r.KeyID)
+	}
+	if _, err := jws.NewKey(private.Public(), r.Algorithm); err != nil {
 		return nil, fmt.Errorf("%w: kid %q is no key for %q", ErrSealed, r.KeyID, r.Algorithm)
 	}
 	method, _ := methodOf(r.Algorithm)
-	key, id, err := publicJWK(private, r.Algorithm)
+	key, id, err := publicJWK(private.Public(), r.Algorithm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: kid %q: %w", ErrSealed, r.KeyID, err)
 	}

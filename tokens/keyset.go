@@ -25,7 +25,7 @@ func newKeySet(order []*signingKey) (*keySet, error) {
 	public := jwk.NewSet()
 	for _, k := range order {
 		if set.keys[k.id] != nil {
-			return nil, fmt.Errorf("tokens: kid %q is in the store twice", k.id)
+			return nil, fmt.Errorf("tokens: kid %q is there twice", k.id)
 		}
 		set.keys[k.id] = k
 		if err := public.AddKey(k.jwk); err != nil {

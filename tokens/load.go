@@ -36,6 +36,8 @@ func (s *Service) policy() policy {
 // A key that may sign and that no secret opens is ErrSealed, and then nothing is changed. Any other
 // such key is left out, with a warning: without the secret nobody can tell whose it is.
 //
+// With Config.KeyFile it reads that instead, if it has changed, and the store is not used.
+//
 // Where keys of another algorithm are signing already, a new key first signs
 // when every verifier has it, as in Rotate.
 //
@@ -64,6 +66,9 @@ func (s *Service) load(ctx context.Context) error {
 func (s *Service) loadKeys(ctx context.Context) ([]*signingKey, error) {
 	if s.cfg.Algorithm == HS256 {
 		return nil, nil
+	}
+	if s.cfg.KeyFile != "" {
+		return s.loadFile(ctx)
 	}
 	for range swapTries {
 		h, err := s.hold(ctx)
@@ -159,6 +164,12 @@ func (s *Service) advance(ctx context.Context, h held, by edit) (changed bool, e
 
 // change loads the keys, makes an edit, on what others have left of them, and loads them again.
 func (s *Service) change(ctx context.Context, by edit) error {
+	switch {
+	case s.cfg.Algorithm == HS256:
+		return errHMAC
+	case s.cfg.KeyFile != "":
+		return errKeyFile
+	}
 	s.loading.Lock()
 	defer s.loading.Unlock()
 	if err := s.load(ctx); err != nil {

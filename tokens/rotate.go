@@ -24,20 +24,58 @@ var errHMAC = errors.New("tokens: the key of HS256 is the secret")
 // It loads the keys first. Under a secret that does not open the keys nothing changes. The replicas that run learn of it by
 // themselves. HS256 has no such keys and is an error: its key is the secret.
 func (s *Service) Rotate(ctx context.Context, signsNow bool) (repo.SigningKey, error) {
-	if s.cfg.Algorithm == HS256 {
-		return repo.SigningKey{}, errHMAC
+	return s.takeOver(ctx, signsNow, func(now, signsAt time.Time) (repo.SigningKey, error) {
+		return newKeyRecord(s.cfg.Algorithm, s.sealers[0], now, signsAt)
+	})
+}
+
+// Import is Rotate with a private key from outside, PEM (PKCS #8, PKCS #1, SEC 1)
+// or a JWK. Its id is the RFC 7638 thumbprint, whatever id it came with. With signsNow it
+// signs at once: for taking over from a service whose verifiers have it already.
+//
+// Errors: ErrBadKey where it is no private key of the configured algorithm, or a weak one; ErrKeyExists.
+func (s *Service) Import(ctx context.Context, text []byte, signsNow bool) (repo.SigningKey, error) {
+	m, err := parsePrivate(text)
+	if err != nil {
+		return repo.SigningKey{}, err
 	}
-	var fresh repo.SigningKey
-	err := s.change(ctx, func(keys []repo.SigningKey, now time.Time) ([]repo.SigningKey, error) {
+	if m.algorithm != s.cfg.Algorithm {
+		return repo.SigningKey{}, fmt.Errorf("%w: it is for %s, and the configured algorithm is %s", ErrBadKey, m.algorithm, s.cfg.Algorithm)
+	}
+	return s.takeOver(ctx, signsNow, func(now, signsAt time.Time) (repo.SigningKey, error) {
+		return keyRecord(m.private, m.algorithm, s.sealers[0], now, signsAt)
+	})
+}
+
+// takeOver makes a key that signs after the lead, or now, and retires all others then.
+func (s *Service) takeOver(
+	ctx context.Context, signsNow bool, fresh func(now, signsAt time.Time) (repo.SigningKey, error),
+) (k repo.SigningKey, err error) {
+	err = s.change(ctx, func(keys []repo.SigningKey, now time.Time) ([]repo.SigningKey, error) {
 		signsAt := now.Add(s.cfg.lead())
 		if signsNow {
 			signsAt = now
 		}
-		var err error
-		fresh, err = newKeyRecord(s.cfg.Algorithm, s.sealers[0], now, signsAt)
-		return s.policy().takeOver(keys, fresh), err
+		if k, err = fresh(now, signsAt); err != nil {
+			return nil, err
+		}
+		if indexOf(keys, k.KeyID) >= 0 {
+			return nil, fmt.Errorf("%w: %q", ErrKeyExists, k.KeyID)
+		}
+		return s.policy().takeOver(keys, k), nil
 	})
-	return fresh, err
+	return k, err
+}
+
+// Retire lets a key sign no more from now on; it is published until its last token has expired. With
+// compromised it is forgotten, and published no more, so that its tokens are refused: by this service
+// within half of JWKSMaxAge, by others when their caches end.
+//
+// Errors: ErrNoSuchKey; ErrLastSigner where no other can sign now.
+func (s *Service) Retire(ctx context.Context, id string, compromised bool) error {
+	return s.change(ctx, func(keys []repo.SigningKey, now time.Time) ([]repo.SigningKey, error) {
+		return s.policy().retireKey(keys, id, now, compromised)
+	})
 }
 
 // takeOver retires all others when the key begins to sign.

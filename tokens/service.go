@@ -18,8 +18,9 @@ type Service struct {
 	sealers []sealer     // the secret's, then the fallbacks'
 	refresh []refreshKey // in the same order
 	hmac    [][]byte     // HS256 keys in the same order; nil for the other algorithms
-	loading sync.Mutex   // so that a slow Load does not put an older set over a newer; it guards resealed too
+	loading sync.Mutex   // so that a slow Load does not put an older set over a newer; it guards file and resealed too
 	set     atomic.Pointer[keySet]
+	file    keyFile // what was read of Config.KeyFile
 	// resealed is set once no key is left that only a fallback opens.
 	resealed bool
 }

@@ -96,7 +96,7 @@ func newTokens(c config.Config, keys tokens.KeyStore, logger *slog.Logger) (*tok
 		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
 		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
 		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType,
-		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: keys, JWKSMaxAge: c.Keys.JWKSMaxAge, RotateEvery: c.Keys.RotateEvery, Logger: logger,
+		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: keys, JWKSMaxAge: c.Keys.JWKSMaxAge, RotateEvery: c.Keys.RotateEvery, KeyFile: c.Keys.File, Logger: logger,
 	})
 }
 
