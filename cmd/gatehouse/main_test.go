@@ -16,6 +16,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
 	"github.com/lestrrat-go/jwx/v3/jwk"
 	"github.com/rogpeppe/go-internal/testscript"
 )
@@ -32,9 +33,15 @@ func TestMain(m *testing.M) {
 // TestScripts runs the command line as a person types it.
 func TestScripts(t *testing.T) {
 	t.Parallel()
+	pool := cognitotest.New()
+	t.Cleanup(pool.Close)
 	testscript.Run(t, testscript.Params{
-		Dir: "testdata",
+		Dir:  "testdata",
+		Cmds: map[string]func(*testscript.TestScript, bool, []string){"seed": seed, "advance": advance},
 		Setup: func(env *testscript.Env) error {
+			if err := issue(pool, env); err != nil {
+				return err
+			}
 			env.Setenv("GATEHOUSE_PASSWORDS_MEMORY", "64")
 			return writeKeys(env.WorkDir)
 		},

@@ -149,7 +149,9 @@ var revokeReasons = map[string]string{
 // text is the report for a reader.
 func (r sessionReport) text() string {
 	var b strings.Builder
-	line := func(name, format string, args ...any) { fmt.Fprintf(&b, "%-12s%s\n", name, shown(fmt.Sprintf(format, args...))) }
+	line := func(name, format string, args ...any) {
+		fmt.Fprintf(&b, "%-12s%s\n", name, shown(fmt.Sprintf(format, args...)))
+	}
 	line("session", "%s", r.ID)
 	state := r.State
 	if since, ok := r.Since.(time.Time); ok {
