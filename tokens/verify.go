@@ -2,7 +2,6 @@ package tokens
 
 import (
 	"encoding/json"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,9 +14,6 @@ import (
 
 // maxHeaderBytes bounds a header, which is read before anything is known of who wrote it.
 const maxHeaderBytes = 1024
-
-// maxNumericDate is the last second of the year 9999, beyond which time.Time has no RFC 3339 form.
-const maxNumericDate = 253402300799
 
 // Access is what a verified access token says.
 type Access struct {
@@ -223,20 +219,15 @@ func userIDText(v any) (string, bool) {
 	return "", false
 }
 
-// numericDate reads a NumericDate (RFC 7519 §2), which may have a fraction.
+// numericDate reads a claim that is a NumericDate.
 func numericDate(claims map[string]any, name string) (t time.Time, present bool, err error) {
 	value, present := claims[name]
 	if !present {
 		return time.Time{}, false, nil
 	}
-	number, ok := value.(json.Number)
+	t, ok := jws.NumericDate(value)
 	if !ok {
 		return time.Time{}, true, ErrMalformed
 	}
-	f, err := number.Float64()
-	if err != nil || math.Abs(f) > maxNumericDate {
-		return time.Time{}, true, ErrMalformed
-	}
-	seconds, fraction := math.Modf(f)
-	return time.Unix(int64(seconds), int64(fraction*1e9)).UTC(), true, nil
+	return t, true, nil
 }

@@ -52,7 +52,7 @@ func (s *Source) fetch(ctx context.Context) (keySet, error) {
 		return keySet{}, err
 	}
 	set, err := s.parse(body)
-	set.url, set.fresh = url, freshFor(header)
+	set.url, set.fresh = url, FreshFor(header, refreshEvery)
 	return set, err
 }
 
@@ -83,16 +83,15 @@ func Get(ctx context.Context, client *http.Client, url string) (body []byte, hea
 	return body, resp.Header, nil
 }
 
-// freshFor is how long an answer is taken before the next fetch: for as long as
-// it says (RFC 9111 §5.2.2.1), but not longer than refreshEvery, nor is an issuer
-// asked more often than every second.
-func freshFor(header http.Header) time.Duration {
+// FreshFor is how long an answer is taken before the next fetch: for as long as
+// it says (RFC 9111 §5.2.2.1), at least a second, but not longer than most.
+func FreshFor(header http.Header, most time.Duration) time.Duration {
 	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		seconds, err := strconv.ParseUint(value, 10, 31)
 		if strings.EqualFold(name, "max-age") && err == nil && seconds > 0 {
-			return min(refreshEvery, time.Duration(seconds)*time.Second)
+			return min(most, time.Duration(seconds)*time.Second)
 		}
 	}
-	return refreshEvery
+	return most
 }

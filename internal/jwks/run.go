@@ -12,7 +12,9 @@ func (s *Source) Run(ctx context.Context) error {
 	for {
 		wait := refreshEvery
 		if !s.cfg.Standby || s.hasFetched() {
-			_ = s.Refresh(ctx) // it was logged, and says when to try again
+			if !s.isFresh() { // a token may have come first
+				_ = s.Refresh(ctx) // it was logged, and says when to try again
+			}
 			wait = s.untilNext()
 		}
 		timer := time.NewTimer(wait)
@@ -34,6 +36,12 @@ func (s *Source) Refresh(ctx context.Context) error {
 	}
 	s.mu.Unlock()
 	return under.Wait(ctx)
+}
+
+func (s *Source) isFresh() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cfg.Now().Before(s.freshUntil)
 }
 
 // untilNext is how long to wait before the next fetch.

@@ -2,7 +2,9 @@ package jws
 
 import (
 	"encoding/json"
+	"math"
 	"strings"
+	"time"
 	"unicode/utf8"
 )
 
@@ -194,4 +196,21 @@ func (r *reader) digits() bool {
 		r.at++
 	}
 	return r.at > begin
+}
+
+// maxNumericDate is the last second of the year 9999, beyond which time.Time has no RFC 3339 form.
+const maxNumericDate = 253402300799
+
+// NumericDate reads a time of a token (RFC 7519 §2), which may have a fraction.
+func NumericDate(value any) (t time.Time, ok bool) {
+	number, ok := value.(json.Number)
+	if !ok {
+		return time.Time{}, false
+	}
+	f, err := number.Float64()
+	if err != nil || math.Abs(f) > maxNumericDate {
+		return time.Time{}, false
+	}
+	seconds, fraction := math.Modf(f)
+	return time.Unix(int64(seconds), int64(fraction*1e9)).UTC(), true
 }
