@@ -41,7 +41,7 @@ func (s *Source) Refresh(ctx context.Context) error {
 func (s *Source) isFresh() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.cfg.Now().Before(s.freshUntil)
+	return s.failures == 0 && s.cfg.Now().Before(s.freshUntil)
 }
 
 // untilNext is how long to wait before the next fetch.
