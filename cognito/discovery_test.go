@@ -2,8 +2,10 @@ package cognito_test
 
 import (
 	"context"
+	"crypto/rsa"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -389,4 +391,77 @@ func TestAuthorizeURLOfAProvider(t *testing.T) {
 	if app, err := set.App("oidc"); err != nil || app != v {
 		t.Errorf("the app of the set: %v, %v", app, err)
 	}
+}
+
+// TestHostileKeysOfAProvider lets the key set that the metadata names misbehave:
+// nothing can be judged before the first good answer, and what was good goes on.
+func TestHostileKeysOfAProvider(t *testing.T) {
+	t.Parallel()
+	for name, mode := range map[string]cognitotest.Mode{
+		"500": cognitotest.Down, "a page": cognitotest.HTML, "no keys": cognitotest.NoKeys, "an empty set": cognitotest.Empty,
+		"an endless body": cognitotest.Huge, "a redirect": cognitotest.Redirect, "a cut connection": cognitotest.Reset, "a hang": cognitotest.Hang,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p, c := pool(t), newClock()
+			v := provider(t, p, func(cfg *cognito.Config) {
+				cfg.Now = c.now
+				if mode == cognitotest.Hang { // its three seconds are TestFetchTakesThreeSeconds'
+					cfg.HTTPClient = &http.Client{Timeout: time.Second}
+				}
+			})
+			sign := func(kid string) string {
+				return cognitotest.Sign(p.Key("kid-1"), map[string]any{"kid": kid}, p.IDToken("111", c.now()))
+			}
+			verify := func(kid string) error {
+				ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+				defer cancel()
+				_, err := v.VerifyID(ctx, sign(kid))
+				return err
+			}
+			p.SetMode(mode)
+			for range 3 {
+				if err := verify("kid-1"); !errors.Is(err, cognito.ErrKeysUnavailable) {
+					t.Fatalf("before the first good answer: %v", err)
+				}
+			}
+			repeated := 0
+			if mode == cognitotest.Reset { // the HTTP client asks again when a connection that was kept is cut
+				repeated = 1
+			}
+			if got := [2]int{p.Discoveries(), p.Fetches()}; got != [2]int{1, 2 + repeated} {
+				t.Errorf("%v fetches of metadata and of keys for three tokens", got)
+			}
+			p.SetMode(cognitotest.Good)
+			c.advance(time.Minute)
+			if err := verify("kid-1"); err != nil {
+				t.Fatalf("after a good answer: %v", err)
+			}
+			p.SetMode(mode)
+			before := p.Fetches()
+			for i := range 200 { // in twenty seconds
+				if err := verify(fmt.Sprint("made-up-", i)); !errors.Is(err, cognito.ErrKeysUnavailable) {
+					t.Fatalf("a made-up key: %v", err)
+				}
+				if err := verify("kid-1"); err != nil {
+					t.Fatalf("a key that is known: %v", err)
+				}
+				c.advance(100 * time.Millisecond)
+			}
+			if got := p.Fetches() - before; got > 2+repeated || p.Discoveries() != 1 {
+				t.Errorf("%d fetches of keys and %d of metadata for 200 made-up keys", got, p.Discoveries())
+			}
+		})
+	}
+	t.Run("swapped keys", func(t *testing.T) {
+		t.Parallel()
+		p := pool(t)
+		one, two := p.Key("kid-1"), cognitotest.NewKey()
+		p.SetKeys(map[string]*rsa.PrivateKey{"kid-1": two, "kid-2": one})
+		v := provider(t, p, nil)
+		for kid, want := range map[string]error{"kid-1": cognito.ErrSignature, "kid-2": nil} {
+			_, err := v.VerifyID(t.Context(), cognitotest.Sign(one, map[string]any{"kid": kid}, p.IDToken("111", now)))
+			refused(t, err, want)
+		}
+	})
 }

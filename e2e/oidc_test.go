@@ -4,10 +4,12 @@ import (
 	"encoding/json"
 	"maps"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 )
 
 // idpSettings is the environment of a server with these identity providers.
@@ -53,7 +55,7 @@ func bothWays(t *testing.T, p openIDProvider, s *server, idp, clientID, user str
 // with each kind of client and of signature.
 func TestOIDCProvider(t *testing.T) {
 	t.Parallel()
-	p := startOIDCProvider(t)
+	p := startOIDCProvider(t, freePort(t), "")
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte("a+secret: of/ours%\n"), 0o600); err != nil {
 		t.Fatal(err)
@@ -156,5 +158,53 @@ func TestZitadel(t *testing.T) {
 	a := s.postJSON(t, "/auth/social-exchange/", tokens)
 	if a.status != http.StatusUnauthorized || a.text(t, "code") != "idp_token_not_valid" {
 		t.Errorf("the access token of another sign-in: %d %s\n%s", a.status, a.body, s.log)
+	}
+}
+
+// TestOpenIDProviderOutage starts before its provider can be reached, works when
+// it can, and goes on with what it knows when it no longer can, through a restart.
+func TestOpenIDProviderOutage(t *testing.T) {
+	t.Parallel()
+	port := freePort(t)
+	network := newProxy(t, "127.0.0.1:"+port)
+	network.set(refuses)
+	p := startOIDCProvider(t, port, "http://"+network.address())
+	dir, settings := t.TempDir(), idpSettings(t, map[string]any{
+		"name": "op", "type": "oidc", "issuer": p.issuer, "client_ids": []string{"spa"}, "redirect_uris": []string{callback},
+	})
+	s := startIn(t, dir, settings)
+	where := "/auth/authorize-url/?redirect_uri=" + url.QueryEscape(callback)
+	a := s.send(t, http.MethodGet, where, "", nil)
+	if a.status != http.StatusServiceUnavailable || a.text(t, "code") != "idp_unavailable" || a.header.Get("Retry-After") == "" {
+		t.Errorf("before it can be reached: %d %s", a.status, a.body)
+	}
+	network.set(passes)
+	deadline := time.Now().Add(time.Minute)
+	for s.send(t, http.MethodGet, where, "", nil).status != http.StatusOK {
+		if time.Now().After(deadline) {
+			t.Fatalf("it can be reached, and nobody tries:\n%s", s.log)
+		}
+		time.Sleep(50 * time.Millisecond)
+	}
+	if a := s.postJSON(t, "/auth/social-exchange/", p.redeem(t, "spa", p.signIn(t, s, "op", "maria"))); a.status != http.StatusOK {
+		t.Fatalf("when it can be reached: %d %s\n%s", a.status, a.body, s.log)
+	}
+	tokens, late := p.redeem(t, "spa", p.signIn(t, s, "op", "maria")), p.signIn(t, s, "op", "maria")
+	network.set(refuses)
+	s.stop(t)
+	s = startIn(t, dir, settings)
+	if a := s.postJSON(t, "/auth/social-exchange/", tokens); a.status != http.StatusOK {
+		t.Errorf("a pair after a restart during the outage: %d %s\n%s", a.status, a.body, s.log)
+	}
+	if a := s.send(t, http.MethodGet, where, "", nil); a.status != http.StatusOK {
+		t.Errorf("where to sign in: %d %s", a.status, a.body)
+	}
+	a = s.postJSON(t, "/auth/code-exchange/", late)
+	if a.status != http.StatusServiceUnavailable || a.text(t, "code") != "idp_unavailable" {
+		t.Errorf("a code: %d %s", a.status, a.body)
+	}
+	network.set(passes)
+	if a := s.postJSON(t, "/auth/code-exchange/", late); a.status != http.StatusOK {
+		t.Errorf("the same code afterwards: %d %s\n%s", a.status, a.body, s.log)
 	}
 }

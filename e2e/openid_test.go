@@ -114,15 +114,18 @@ type openIDProvider struct {
 }
 
 // startOIDCProvider starts oidc-provider, which is certified by the OpenID
-// Foundation.
-func startOIDCProvider(t *testing.T) openIDProvider {
+// Foundation. An issuer that is not empty is its address at a proxy.
+func startOIDCProvider(t *testing.T, port, issuer string) openIDProvider {
 	t.Helper()
+	if issuer == "" {
+		issuer = "http://127.0.0.1:" + port
+	}
 	script, err := filepath.Abs("../test/oidc-provider.mjs")
 	if err != nil {
 		t.Fatal(err)
 	}
 	cmd := exec.Command(node(t), script)
-	cmd.Env = append(os.Environ(), "PORT="+freePort(t), "REDIRECT_URI="+callback, "JWKS="+privateKeys(t))
+	cmd.Env = append(os.Environ(), "PORT="+port, "ISSUER="+issuer, "REDIRECT_URI="+callback, "JWKS="+privateKeys(t))
 	return openIDProvider{
 		issuer: program(t, cmd, regexp.MustCompile(`listening at (http://[0-9.:]+)`)),
 		users:  func(name string) map[string]string { return map[string]string{"login": name, "password": "any"} },

@@ -1,7 +1,7 @@
 // An OpenID provider for the tests: oidc-provider, whose pages accept any name.
 import Provider from 'oidc-provider'
 
-const issuer = `http://127.0.0.1:${process.env.PORT}`
+const issuer = process.env.ISSUER
 const client = (client_id, more) => ({
   client_id, redirect_uris: [process.env.REDIRECT_URI], token_endpoint_auth_method: 'none', ...more,
 })
