@@ -1,6 +1,8 @@
 package config_test
 
 import (
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -53,5 +55,31 @@ func TestValidateOpenIDProviders(t *testing.T) {
 		if (err == nil) != (tc.want == "") || err != nil && !strings.Contains(err.Error(), tc.want) {
 			t.Errorf("%s: %v, want %q", tc.name, err, tc.want)
 		}
+	}
+}
+
+// TestDocumentedProviders loads what docs/cognito.md and docs/oidc.md tell people
+// to write.
+func TestDocumentedProviders(t *testing.T) {
+	t.Parallel()
+	found := 0
+	for _, path := range []string{"../docs/cognito.md", "../docs/oidc.md"} {
+		page, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, block := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllSubmatch(page, -1) {
+			found++
+			c, err := config.Load(config.LoadOptions{Path: write(t, string(block[1])), Environ: []string{"GATEHOUSE_SECRET=" + secret}})
+			if err == nil {
+				err = c.Validate()
+			}
+			if err != nil || len(c.IDPs) == 0 {
+				t.Errorf("%s: %v in\n%s", path, err, block[1])
+			}
+		}
+	}
+	if found < 4 {
+		t.Errorf("%d examples found", found)
 	}
 }
