@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -57,6 +58,21 @@ func anyBody() *rapid.Generator[string] {
 		rapid.Map(anyJSON(3), encode), rapid.String(), rapid.Just(""), rapid.Just(strings.Repeat("[", 5000)))
 }
 
+// anyForm is the body of a form, sometimes no form at all.
+func anyForm(tokens ...string) *rapid.Generator[string] {
+	names := rapid.SampledFrom([]string{"token", "token", "token_type_hint", "client_id", "client_secret", "x"})
+	values := rapid.OneOf(anyText(), rapid.SampledFrom(tokens))
+	return rapid.OneOf(
+		rapid.Map(rapid.MapOfN(names, values, 0, 4), func(m map[string]string) string {
+			form := url.Values{}
+			for name, value := range m {
+				form.Set(name, value)
+			}
+			return form.Encode()
+		}),
+		rapid.StringMatching(`(token=)?[ -~]{0,80}`), rapid.Just("token=a&token=b"), rapid.Just(""))
+}
+
 // TestAnyRequest sends whatever comes: no answer is a fault of the service, and
 // each is what the contract says of its operation.
 func TestAnyRequest(t *testing.T) {
@@ -64,6 +80,8 @@ func TestAnyRequest(t *testing.T) {
 	idp := newGoldenIDP(t)
 	s := goldenServer(t, idp.settings(nil))
 	signedIn := s.signIn(t, "alice", "correct horse battery")
+	billing := newServiceClient(t, s, "billing")
+	bodies := rapid.OneOf(anyBody(), anyForm(signedIn.text(t, "access_token"), billing.ID, billing.Secret))
 	doc, err := api.GetSpec()
 	if err != nil {
 		t.Fatal(err)
@@ -75,13 +93,14 @@ func TestAnyRequest(t *testing.T) {
 	methods := rapid.SampledFrom([]string{"GET", "POST", "POST", "POST", "DELETE", "PUT", "PATCH", "HEAD", "OPTIONS", "TRACE", "FOO"})
 	paths := rapid.SampledFrom([]string{
 		"/auth/sign-in/", "/auth/social-exchange/", "/auth/refresh/", "/auth/logoff/", "/auth/verify/", "/auth/sessions/", "/auth/sessions/x/",
-		"/auth/sessions/%00/", "/auth/sessions/a%2Fb/", "/auth/me/", "/auth/password/", "/.well-known/jwks.json", "/healthz", "/readyz", "/openapi.yaml",
+		"/auth/sessions/%00/", "/auth/sessions/a%2Fb/", "/auth/me/", "/auth/password/", "/auth/introspect/", "/auth/introspect/",
+		"/auth/revoke/", "/auth/revocations/", "/auth/forward/", "/auth/forward/a%00/../x", "/.well-known/oauth-authorization-server", "/.well-known/jwks.json", "/healthz", "/readyz", "/openapi.yaml",
 		"/auth/", "/", "/auth/../auth/me/", "/auth/sign-in/x", "/%ff",
 	})
 	headers := map[string]*rapid.Generator[string]{
-		"Content-Type":    rapid.SampledFrom([]string{"application/json", "application/json", "application/json", "application/json; charset=utf-8", "text/plain", "a/b;;", ""}),
+		"Content-Type":    rapid.SampledFrom([]string{"application/json", "application/json", "application/json", "application/json; charset=utf-8", "application/x-www-form-urlencoded", "application/x-www-form-urlencoded", "text/plain", "a/b;;", ""}),
 		"X-Csrf-Token":    rapid.OneOf(rapid.Just(""), rapid.Just(signedIn.text(t, "CSRF_token")), rapid.StringMatching(`[ -~]{0,80}`)),
-		"Authorization":   rapid.OneOf(rapid.Just(""), rapid.Just("Bearer "+signedIn.text(t, "access_token")), rapid.StringMatching(`(Bearer )?[ -~]{0,80}`)),
+		"Authorization":   rapid.OneOf(rapid.Just(""), rapid.Just("Bearer "+signedIn.text(t, "access_token")), rapid.Just(billing.header()), rapid.StringMatching(`((Bearer|Basic) )?[ -~]{0,80}`)),
 		"Cookie":          rapid.OneOf(rapid.Just(""), rapid.Just("refresh_cookie="+signedIn.cookie("refresh_cookie")), rapid.StringMatching(`(refresh_cookie=)?[ -~]{0,80}`)),
 		"Origin":          rapid.SampledFrom([]string{"", "", "", s.url, "https://evil.test", "null", "x"}),
 		"Sec-Fetch-Site":  rapid.SampledFrom([]string{"", "", "same-origin", "cross-site", "x"}),
@@ -97,7 +116,7 @@ func TestAnyRequest(t *testing.T) {
 		if query := rapid.SampledFrom([]string{"", "?scope=others", "?scope=x", "?x=%zz"}).Draw(rt, "query"); query != "" {
 			path += query
 		}
-		req, err := http.NewRequestWithContext(t.Context(), methods.Draw(rt, "method"), s.url+path, strings.NewReader(anyBody().Draw(rt, "body")))
+		req, err := http.NewRequestWithContext(t.Context(), methods.Draw(rt, "method"), s.url+path, strings.NewReader(bodies.Draw(rt, "body")))
 		if err != nil {
 			return // no request at all
 		}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"net/http"
 	"net/url"
@@ -25,9 +26,14 @@ func newServiceClient(t *testing.T, s *server, name string) (c serviceClient) {
 // send presents a token.
 func (c serviceClient) send(t *testing.T, s *server, path, token string) answer {
 	t.Helper()
-	r := &http.Request{Header: http.Header{"Content-Type": {"application/x-www-form-urlencoded"}}}
-	r.SetBasicAuth(c.ID, c.Secret)
-	return s.send(t, http.MethodPost, path, url.Values{"token": {token}}.Encode(), r.Header)
+	return s.send(t, http.MethodPost, path, url.Values{"token": {token}}.Encode(), http.Header{
+		"Content-Type": {"application/x-www-form-urlencoded"}, "Authorization": {c.header()},
+	})
+}
+
+// header is the Authorization header.
+func (c serviceClient) header() string {
+	return "Basic " + base64.StdEncoding.EncodeToString([]byte(c.ID+":"+c.Secret))
 }
 
 // TestServices has registered services introspect and revoke, as docs/services.md
