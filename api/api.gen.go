@@ -1347,6 +1347,11 @@ type ClientInterface interface {
 	// Corresponds with POST /auth/verify/ (the `Verify` operationId).
 	Verify(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// GetDocs Read this document
+	//
+	// Corresponds with GET /docs (the `GetDocs` operationId).
+	GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// GetHealth Is the process alive?
 	//
 	// Answers as long as the process serves requests. It asks nothing of anybody; use it to restart.
@@ -1970,6 +1975,21 @@ func (c *Client) VerifyWithBody(ctx context.Context, contentType string, body io
 // Corresponds with POST /auth/verify/ (the `Verify` operationId).
 func (c *Client) Verify(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewVerifyRequest(c.Server, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetDocs Read this document
+//
+// Corresponds with GET /docs (the `GetDocs` operationId).
+func (c *Client) GetDocs(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetDocsRequest(c.Server)
 	if err != nil {
 		return nil, err
 	}
@@ -2800,6 +2820,33 @@ func NewVerifyRequestWithBody(server string, contentType string, body io.Reader)
 	return req, nil
 }
 
+// NewGetDocsRequest constructs an http.Request for the GetDocs method
+func NewGetDocsRequest(server string) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/docs")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
 // NewGetHealthRequest constructs an http.Request for the GetHealth method
 func NewGetHealthRequest(server string) (*http.Request, error) {
 	var err error
@@ -3275,6 +3322,13 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /auth/verify/ (the `Verify` operationId).
 	VerifyWithResponse(ctx context.Context, body VerifyJSONRequestBody, reqEditors ...RequestEditorFn) (*VerifyResponse, error)
+
+	// GetDocsWithResponse Read this document
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /docs (the `GetDocs` operationId).
+	GetDocsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocsResponse, error)
 
 	// GetHealthWithResponse Is the process alive?
 	//
@@ -5734,6 +5788,47 @@ func (r VerifyResponse) ContentType() string {
 	return ""
 }
 
+// GetDocsResponse200Headers the declared response headers of an HTTP 200 response for GetDocs
+type GetDocsResponse200Headers struct {
+	XRequestID *string
+}
+
+type GetDocsResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// Headers200 the parsed response headers for an HTTP 200 response
+	Headers200 *GetDocsResponse200Headers
+}
+
+// GetBody returns the raw response body bytes
+func (r GetDocsResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetDocsResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetDocsResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetDocsResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 // GetHealthResponse200Headers the declared response headers of an HTTP 200 response for GetHealth
 type GetHealthResponse200Headers struct {
 	XRequestID *string
@@ -6423,6 +6518,19 @@ func (c *ClientWithResponses) VerifyWithResponse(ctx context.Context, body Verif
 		return nil, err
 	}
 	return ParseVerifyResponse(rsp)
+}
+
+// GetDocsWithResponse Read this document
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /docs (the `GetDocs` operationId).
+func (c *ClientWithResponses) GetDocsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetDocsResponse, error) {
+	rsp, err := c.GetDocs(ctx, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetDocsResponse(rsp)
 }
 
 // GetHealthWithResponse Is the process alive?
@@ -9518,6 +9626,35 @@ func ParseVerifyResponse(rsp *http.Response) (*VerifyResponse, error) {
 	return response, nil
 }
 
+// ParseGetDocsResponse parses an HTTP response from a GetDocsWithResponse call
+func ParseGetDocsResponse(rsp *http.Response) (*GetDocsResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetDocsResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case rsp.StatusCode == 200:
+		var headers GetDocsResponse200Headers
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers200 = &headers
+	}
+
+	return response, nil
+}
+
 // ParseGetHealthResponse parses an HTTP response from a GetHealthWithResponse call
 func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -9728,6 +9865,9 @@ type ServerInterface interface {
 	// Verify Verify an access token
 	// (POST /auth/verify/)
 	Verify(w http.ResponseWriter, r *http.Request)
+	// GetDocs Read this document
+	// (GET /docs)
+	GetDocs(w http.ResponseWriter, r *http.Request)
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(w http.ResponseWriter, r *http.Request)
@@ -10239,6 +10379,20 @@ func (siw *ServerInterfaceWrapper) Verify(w http.ResponseWriter, r *http.Request
 	handler.ServeHTTP(w, r)
 }
 
+// GetDocs operation middleware
+func (siw *ServerInterfaceWrapper) GetDocs(w http.ResponseWriter, r *http.Request) {
+
+	handler := http.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		siw.Handler.GetDocs(w, r)
+	}))
+
+	for _, middleware := range siw.HandlerMiddlewares {
+		handler = middleware(handler)
+	}
+
+	handler.ServeHTTP(w, r)
+}
+
 // GetHealth operation middleware
 func (siw *ServerInterfaceWrapper) GetHealth(w http.ResponseWriter, r *http.Request) {
 
@@ -10423,6 +10577,7 @@ func HandlerWithOptions(si ServerInterface, options StdHTTPServerOptions) http.H
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/healthz", wrapper.GetHealth)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/readyz", wrapper.GetReadiness)
 	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/openapi.yaml", wrapper.GetOpenAPI)
+	m.HandleFunc(http.MethodGet+" "+options.BaseURL+"/docs", wrapper.GetDocs)
 
 	return m
 }
@@ -13331,6 +13486,41 @@ func (response Verify500ApplicationProblemPlusJSONResponse) VisitVerifyResponse(
 	return err
 }
 
+type GetDocsRequestObject struct {
+}
+
+type GetDocsResponseObject interface {
+	VisitGetDocsResponse(w http.ResponseWriter) error
+}
+
+type GetDocs200ResponseHeaders struct {
+	XRequestID *string
+}
+
+type GetDocs200TextHTMLResponse struct {
+	Body          io.Reader
+	Headers       GetDocs200ResponseHeaders
+	ContentLength int64
+}
+
+func (response GetDocs200TextHTMLResponse) VisitGetDocsResponse(w http.ResponseWriter) error {
+
+	w.Header().Set("Content-Type", "text/html")
+	if response.ContentLength != 0 {
+		w.Header().Set("Content-Length", fmt.Sprint(response.ContentLength))
+	}
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(200)
+
+	if closer, ok := response.Body.(io.ReadCloser); ok {
+		defer closer.Close()
+	}
+	_, err := io.Copy(w, response.Body)
+	return err
+}
+
 type GetHealthRequestObject struct {
 }
 
@@ -13530,6 +13720,9 @@ type StrictServerInterface interface {
 	// Verify Verify an access token
 	// (POST /auth/verify/)
 	Verify(ctx context.Context, request VerifyRequestObject) (VerifyResponseObject, error)
+	// GetDocs Read this document
+	// (GET /docs)
+	GetDocs(ctx context.Context, request GetDocsRequestObject) (GetDocsResponseObject, error)
 	// GetHealth Is the process alive?
 	// (GET /healthz)
 	GetHealth(ctx context.Context, request GetHealthRequestObject) (GetHealthResponseObject, error)
@@ -14131,6 +14324,30 @@ func (sh *strictHandler) Verify(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
+// GetDocs operation middleware
+func (sh *strictHandler) GetDocs(w http.ResponseWriter, r *http.Request) {
+	var request GetDocsRequestObject
+
+	handler := func(ctx context.Context, w http.ResponseWriter, r *http.Request, request interface{}) (interface{}, error) {
+		return sh.ssi.GetDocs(ctx, request.(GetDocsRequestObject))
+	}
+	for _, middleware := range sh.middlewares {
+		handler = middleware(handler, "GetDocs")
+	}
+
+	response, err := handler(r.Context(), w, r, request)
+
+	if err != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, err)
+	} else if validResponse, ok := response.(GetDocsResponseObject); ok {
+		if err := validResponse.VisitGetDocsResponse(w); err != nil {
+			sh.options.ResponseErrorHandlerFunc(w, r, err)
+		}
+	} else if response != nil {
+		sh.options.ResponseErrorHandlerFunc(w, r, fmt.Errorf("unexpected response type: %T", response))
+	}
+}
+
 // GetHealth operation middleware
 func (sh *strictHandler) GetHealth(w http.ResponseWriter, r *http.Request) {
 	var request GetHealthRequestObject
@@ -14208,205 +14425,206 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Nchs3si/+Kqj5ny3HCUlT1IctqlLnLytSLMeWHUmOsg59OCAHJGENgdkBRhTt8q37NHffYx/lPskt",
-	"dAPzTYq0mMTZ9alTG4vkYPDR6M9fd3/0hnIaScGEVl73ozdhNGAx/POIDifsSAody9D8HTA1jHmkuRRe",
-	"1/OFbCotY+Z3iZ4wQoWasZhwRUYyJnrCFRmGnAlNaCgFa3kNTw0nbErNUHoeMa/rKR1zMfYa3m1zLJvm",
-	"w6a65lFTwkto2IwkF5rFXndEQ8U+fWp4x5d0XJ3M0YSKMVNkNmECZhPIYTI1Lw8kU+bdMftHwmMWeF0d",
-	"J2zxXMw7XieDkA/vWH4EP2qQKb1t0jH7/v/+7//jNwgXRLGhFMHaLz1n/0iY0qc/VN91RqdM4ZbG+Cvz",
-	"HrNMxeIbFj9QJJTjFnklGNETquEru/mKiUCZU7lmkSZ8RLg2f81YGDZHMp6yYFMnc850PD8cwYflFVzg",
-	"nhAtyYxyTQZsJGMG8xTsVhMdz8k35ydHZH9rq03+9c+tdqvT2n64fA+nXPBpMvW6Ww03bTOnMYvXmvcF",
-	"00dSXnNWc8gxG8VMTfpD+IFPqAiIf3RxftLX8poJv0EYHU7MaVDiXzDdPLI/lGajFZEz0SWK6QaRMQlY",
-	"yDQLyGDeE1S4CwMHpuhcZUenmFJcCnNO8obFrZ7Y0BFdXV0dJnrChOZDqmsWfGnebl7EyGBOZhM+nKR0",
-	"xofsgTnBayYUoTEjiWIBntre411zancd2OdO/FPDi2hMp0w7znRxfnJpJlK/AvM1TrRhOELMLNELmV6c",
-	"gQzmZrLslk6j0Mxq+/z11hP6+vHR9Oet40mw/+bD3uvnj9VuPD39QH++ea8nI0Pet52X43jn2Q8frt/O",
-	"Rvu3FzfnL5+8PRz/8txreNxMABmo1/AEnZpxf22a6TRxugXypbcvmBjridft7O41aljC6ehMCvaS6uGk",
-	"fqG+4YZAbHDjZTSv3P8JVcV19ryd0eXsNLm5mkyf/DrvT4On8sfzt4c9b9EKTkdNM48mTmTBErbanZ3q",
-	"Gj4ZclCRFIrBwR0Oh0ypczYytGM+GEqhmdDmnzSKQkOWXIpHUSwHIZt+915JOON0+uaJwLwCjrcvpO7f",
+	"7L2Nchs3si/+Kqj5ny3HCUlT1IctqlLnL8tSLMeWHUmOsg59OCAHJGENgdkBRhSd8q37NHffYx/lPskt",
+	"dAPzTYq0mMTZ9alTG4vkYPDR6M9fd//mDeU0koIJrbzub96E0YDF8M8jOpywIyl0LEPzd8DUMOaR5lJ4",
+	"Xc8Xsqm0jJnfJXrCCBVqxmLCFRnJmOgJV2QYciY0oaEUrOU1PDWcsCk1Q+l5xLyup3TMxdhreLfNsWya",
+	"D5vqmkdNCS+hYTOSXGgWe90RDRX79KnhHV/ScXUyRxMqxkyR2YQJmE0gh8nUvDyQTJl3x+wfCY9Z4HV1",
+	"nLDFczHveJMMQj68Y/kR/KhBpvS2Scfs+//7v/+P3yBcEMWGUgRrv/Sc/SNhSp8+q77rjE6Zwi2N8Vfm",
+	"PWaZisU3LH6gSCjHLfJaMKInVMNXdvMVE4Eyp3LNIk34iHBt/pqxMGyOZDxlwaZO5pzpeH44gg/LK7jA",
+	"PSFakhnlmgzYSMYM5inYrSY6npNvzk+OyP7WVpv8659b7Vantf1w+R5OueDTZOp1txpu2mZOYxavNe8L",
+	"po+kvOas5pBjNoqZmvSH8AOfUBEQ/+ji/KSv5TUTfoMwOpyY06DEv2C6eWR/KM1GKyJnoksU0w0iYxKw",
+	"kGkWkMG8J6hwFwYOTNG5yo5OMaW4FOac5A2LWz2xoSO6uro6TPSECc2HVNcs+NK83byIkcGczCZ8OEnp",
+	"jA/ZA3OC10woQmNGEsUCPLW9x7vm1O46sM+d+KeGF9GYTpl2nOni/OTSTKR+BeZrnGjDcISYWaIXMr04",
+	"AxnMzWTZLZ1GoZnV9vmbrSf0zeOj6U9bx5Ng/+3HvTcvHqvdeHr6kf5080FPRoa8bzuvxvHO82cfr9/N",
+	"Rvu3Fzfnr568Oxz//MJreNxMABmo1/AEnZpxf2ma6TRxugXypbcvmRjridft7O41aljC6ehMCvaK6uGk",
+	"fqG+4YZAbHDjZTSv3P8JVcV19ryd0eXsNLm5mkyf/DLvT4On8ofzd4c9b9EKTkdNM48mTmTBErbanZ3q",
+	"Gj4ZclCRFIrBwR0Oh0ypczYytGM+GEqhmdDmnzSKQkOWXIpHUSwHIZt+90FJOON0+uaJwLwCjrcvpO7f",
 	"0JAHXsMLmKY8NDtjvjLnzQV8Z+4eu42AJs18dDynAzMYkFfDU5rqRHndnbZhJFzDNpnt1W4gQzjuNXaJ",
-	"SSy6Y6rZRCaKde18u+VZfcrv1n/FbOR1vf/vUSZxH+G36tFrHAC3rHrQFPYtm9CUK8XFuJHNDDiMYTkl",
+	"SSy6Y6rZRCaKde18u+VZfcrv1n/FbOR1vf/vUSZxH+G36tEbHAC3rHrQFPYtm9CUK8XFuJHNDDiMYTkl",
 	"5tElfmlSfovA4uYR6wlgPHDPDywNGf6F99uMrWUynLCgRc6REzaABRp2TceUC2RNOZ3h6uqqWWYxdeu2",
-	"jzwqc6RPDe/XphWFTZSFyx7PhCZs3FMa2E/uRVuWbvpW2OZpy4hYGZOpkV4jzsIg2yp4Bu5aHEuzG799",
-	"zNGkEd7wALFS3JCj+XXK7LxHEVVqJuPA+/RuOZ22i3SaKgVrUGp5jZui1NJcZsiOuMo0MkNyXeJPaYj6",
-	"R9/wYh/o1y/NyiczrlEC2c3mgvi4v36rSHn3IRsZzC+lfEHjMbsX4ZiV9LWU/RCGyvOk3NaYX5n9gR+B",
-	"AiBwi6yUhdseaatBLqSCre0iFbhhtZTEvX8pCZRmuykKqF8eK6+uS/ziBDZ4oEbinlAe3lPGDFU86o9w",
-	"nNJZZipGjh2DkicZUv6AhVKMjcZrzxbY8h1n2i6dafE1K1/u/MQ3cax+bkBr7i3cAFw3qPpUSD1hcbr2",
-	"nvBlzMcchRENQzmD8SgZxHKm4JdCFw2dUSyn2UBcs1ZPnDEOf4Jpk1OYrXDKiTGl6bwio+5BWMe3Q7A0",
-	"T2Q84EGACuhn0xebUh6iYGYxH/EimR2bb/HM7bdrEg9rwgg0CGKjPDgCyl61lIZqJrcRUqqOaymKB0YL",
-	"0HMSxfKGByx3l26MFmL9CuV1Gaqiw6FMhO4HXJmtcSPaj83K3TfEmAMbI8SN09U5i0I6vyfbYnawfuxG",
-	"a5QUkdMf7NWdUEVoGDMazMmAMUHcswHsNl2Vbe3XKc4zqtBGRGv/ToKrTHtTEqmwXBkxwYJsaW79XeJX",
-	"ZuC3yI9ME0oEmxEpGBJBLbFuTnj9GFOhl5JAzdFnPonNmLJocKQjsvnzyeDHIX/Fn5+8+XC6dcZP1elU",
-	"R2+PTvdOp+r2lM948Cycnb6X/CIM3pyKdovNn38Irk75K37afsmf77eGnVCAKWpMMeV1tx7v7+482Xr8",
+	"jzwqc6RPDe+XphWFTZSFyx7PhCZs3FMa2E/uRVuWbvpW2OZpy4hYGZOpkV4jzsIg2yp4Bu5aHEuzG7/+",
+	"lqNJI7zhAWKluCFH8+uU2XmPIqrUTMaB9+n9cjptF+k0VQrWoNTyGjdFqaW5zJAdcZVpZIbkusSf0hD1",
+	"j77hxT7Qr1+alU9mXKMEspvNBfFxf/1WkfLuQzYymF9K+ZLGY3YvwjEr6Wsp+yEMledJua0xvzL7Az8C",
+	"BUDgFlkpC7c90laDXEgFW9tFKnDDaimJe/9SEijNdlMUUL88Vl5dl/jFCWzwQI3EPaE8vKeMGap41B/h",
+	"OKWzzFSMHDsGJU8ypPwBC6UYG43Xni2w5TvOtF060+JrVr7c+Ylv4lj93IDW3Fu4AbhuUPWpkHrC4nTt",
+	"PeHLmI85CiMahnIG41EyiOVMwS+FLho6o1hOs4G4Zq2eOGMc/gTTJqcwW+GUE2NK03lFRt2DsI5vh2Bp",
+	"nsh4wIMAFdDPpi82pTxEwcxiPuJFMjs23+KZ22/XJB7WhBFoEMRGeXAElL1qKQ3VTG4jpFQd11IUD4wW",
+	"oOckiuUND1juLt0YLcT6FcrrMlRFh0OZCN0PuDJb40a0H5uVu2+IMQc2Rogbp6tzFoV0fk+2xexg/diN",
+	"1igpIqfP7NWdUEVoGDMazMmAMUHcswHsNl2Vbe3XKc4zqtBGRGv/ToKrTHtTEqmwXBkxwYJsaW79XeJX",
+	"ZuC3yA9ME0oEmxEpGBJBLbFuTnj9EFOhl5JAzdFnPonNmLJocKQjsvmLyeCHIX/NX5y8/Xi6dcZP1elU",
+	"R++OTvdOp+r2lM948DycnX6Q/CIM3p6KdovNX3wMrk75a37afsVf7LeGnVCAKWpMMeV1tx7v7+482Xr8",
 	"uJN+2DcG6LbRb53nJf/Fkz1Qfe3BFb7q7O532qAXg7FjCe0pozFYsolCrxQPvK6307GfWPuWhnzIwOBe",
-	"jdrggOpo7bBgfEVMHJCB1JOCUaWYLpEK+BmbOUfjMlopOCXRedXMvFfLnszcXPezsU5/eA0G9rG1qO9l",
-	"aAURklg/s89LZrz94i5duGQRVa6n81wBC8hettxEqsxuUwxp8fS4ImMmEi4YGSQ6P9su8SsT2qDK7I71",
-	"TOpfQMXczLnWO2iWbYEiMxYbYwl8RK31PDZLN3Z127hm+hvRfWoG9rsgWKwLb8mu5BcAxrL5vZ5JEkjz",
-	"RU+kBseYGR2lhfRiTqTwNvNYqmHZXUZtKdETGfMPcMjEPOde0xNWVbPe6iGdMrTMuW6RK/ASDydseE3Q",
-	"REDfWzVA8WU5i06FNiIgPI5jGd/TX4Qj9cEzUaZ0Z/cOZRIGcIbo+W+RnxOpMQiSek0CDGHNZUJiFskY",
-	"ldDlt2A37w9yqyJuLnd4gQoz3wSRH5IRTULtKNqu3nCvwrusFzKUY2ByYLTRRDGSiIDFpU3ZIJtDB9MR",
-	"OMc34iREP3v+0M8kidmYK81iFqTHj6s0NyMAM1WxYYy6wBr8zTr1LS+4FnImVnX02Xlu4ojXWSDwEGFY",
-	"nDEHxvyGiW7m58NJlcXYn8sXXjJNA6rpego4DyxnV3wsuBj3aTg2PDdhqq+SyFxloyz95h1fdHb3vHcN",
-	"wzViqSI21KDMigA8wV7Xm2gdqe6jR4Yht+wrWkM5hQ8eZY898hYN0je/7E+Znsig9Hrc8T4eTn9AFR96",
-	"jdKnkVQaZqhUAp7pRTPyGt772bXqJzFfNu8WRJuBWh+Z37dg/7LQEKjrpXkakvHADX4jcddX3yLzzDV7",
-	"5NU+vaG9UcngPRvquqkjMsB7t/JVSylugbo4td/fx3CowTTk0BTLnoTf3O9KncnDoeY37BAdMvfiu0L2",
-	"KQzWt+6dEuvFL1Pfz0gmIsjCCMCAyDBmoGjRUK3Ofy/4WDS5IKlDeCnbrU5zQ5y3tL6U6zqDFniviyR1",
-	"iV+ZyJfFbc+kPjFHdE+a0H046CIt2NO/S8buZGecPnP38bo3bsgmjBlKdaISwFxAdBdCuk7az2USKzhQ",
-	"++oNWn9nUr+UAXp5a5EGyAQfKAQZcEWGSRwzof+yLOkV+H/PpD5E7++96K/qTM4Ton2zct5Drgg+kIaO",
-	"MSS2toPfjmLpI3vzUsqtmetm1P41XOddUud/3xw5v7bsbzNhmlksxbifBudL5p29CCnLdccR8/FEr3mg",
-	"+THgrXcdZmlqG3FSFMe0HoOlqzwwXApkiyIhv2aEOkeAQpn55QVczlPFcEOYkUSkOmA/54MuEUvmgzSc",
-	"3jqLDfPH0OWQigeaDIzpazTYO/lBuy7sUh7kLhpaMPMvHBDSEzWIEOLXL8YSceoJtE60QaJTApvIMGBx",
-	"6rWY0JgFPeE/M9aab21ZAgZRQLjG41LSEH7pNNFDBr6eASNMBCzYJOEaLZQFrxL9u6HncgBUs7SYGQEd",
-	"ALaMiaBFzAwA8QoAsPX8F/mBYWvuIs5irOd30LbcqUkylkQKoC90TZmtMr+q4OcQKWemTSx8bm4YXNWx",
-	"K6QN/VgniM5cvRna58B8YdQ9AGkbG9n8ghYwDT2xFJvnu11KBAzgN7KPXKQg9xEPQuY3eiL9wDKK/G9i",
-	"ligW+OQbSmwkrhzU1TOYfAmvDIdKRjLuCXbD4rm5yg8bxDfWSTk8X0IqVtEbZqEWNF25Qp8Z+PpzjZ3N",
-	"RVj+s+CvhZlQnEsRE1u6VHWo1y/J6r2U8iUV80Ot2TTCxJt7kILsT6mY96kbrUAMkpgvSwqZapGrBXkY",
-	"JY5uMfyORjp5pIcbO/fiO8ijPNONEEh5GmRCb5hbcJqM5BwmMs7ZYYLpmYyvgVxKcysTDKS3NNP8luWH",
-	"nWbC3I9M3gh6Q3mIJ3EPEoE8rX6SG21RjAp0xxiTWrQiAdV0QBVrkUsH+SYh1Qh3WUglu2W7xg3vbnBu",
-	"Gsulf2Xem+IoxQUHoMgJOcuEsZFzARtyI84WoAr9yvSsYHO7llfFqRXVE6rM+P1Boubm54543cUkVPeE",
-	"FENm47fV0etixNdsrrK3jZg2b0tTApBFOgd4T6S4OhuILMvWP4fUU8X9JQs4vQS62JBBNjUjVgyyC2bP",
-	"FRDLVJFyiMdouW8uT5pP7kKf7BbJHV6HCqKl+Cw+sIYxlpv1prHZoIuiqZObLJguOcvMwiUb6T50iwZW",
-	"NsGN+W7ShWK6UB6ScATn+tGLYhmxWHOmstMuuywPVRHnMDYSgYM7Jp921d550vCmXKRJTA0vMvw/NmP8",
-	"z2+93m2n3ez1bh+zd9/9l1dJb2rA2x2OtSbt8SpNxprQMGRijFHQKQ0slBCy5x7vbe+Rf/1zp7X1sDTB",
-	"rU5xfjvbxQkeNt/S5od2c7/V/1/NBVPkQVTv0oVggSWCdKMsbGMoxYiPkxg2/oBM6dzwlZCNNJGJtkl1",
+	"jdrggOpo7bBgfEVMHJCB1JOCUaWYLpEK+BmbOUfjMlopOCXRedXMvFfLnszcXPezsU6fvQED+9ha1Pcy",
+	"tIIISayf2eclM95+cZcuXLKIKtfTea6ABWQvW24iVWa3KYa0eHpckTETCReMDBKdn22X+JUJbVBldsd6",
+	"JvXPoGJu5lzrHTTLtkCRGYuNsQQ+otZ6HpulG7u6bVwz/Y3oPjUD+10QLNaFt2RX8gsAY9n8Xs8kCaT5",
+	"oidSg2PMjI7SQnoxJ1J4m3ks1bDsLqO2lOiJjPlHOGRinnOv6Qmrqllv9ZBOGVrmXLfIFXiJhxM2vCZo",
+	"IqDvrRqg+LKcRadCGxEQHsexjO/pL8KR+uCZKFO6s3uHMgkDOEP0/LfIT4nUGARJvSYBhrDmMiExi2SM",
+	"SujyW7Cb9we5VRE3lzu8QIWZb4LID8mIJqF2FG1Xb7hX4V3WCxnKMTA5MNpoohhJRMDi0qZskM2hg+kI",
+	"nOMbcRKinz1/6GeSxGzMlWYxC9Ljx1WamxGAmarYMEZdYA3+Zp36lhdcCzkTqzr67Dw3ccTrLBB4iDAs",
+	"zpgDY37DRDfz8+GkymLsz+ULr5imAdV0PQWcB5azKz4WXIz7NBwbnpsw1VdJZK6yUZZ+9Y4vOrt73vuG",
+	"4RqxVBEbalBmRQCeYK/rTbSOVPfRI8OQW/YVraGcwgePssceeYsG6Ztf9qdMT2RQej3ueB8Ppz+gig+9",
+	"RunTSCoNM1QqAc/0ohl5De/D7Fr1k5gvm3cLos1ArY/M71uwf1loCNT10jwNyXjgBr+RuOurb5F55po9",
+	"8mqf3tDeqGTwgQ113dQRGeC9X/mqpRS3QF2c2u/vYzjUYBpyaIplT8Jv7nelzuThUPMbdogOmXvxXSH7",
+	"FAbrW/dOifXil6nvZyQTEWRhBGBAZBgzULRoqFbnvxd8LJpckNQhvJTtVqe5Ic5bWl/KdZ1BC7zXRZK6",
+	"xK9M5MvitmdSn5gjuidN6D4cdJEW7OnfJWN3sjNOn7n7eN0bN2QTxgylOlEJYC4gugshXSft5zKJFRyo",
+	"ffUGrb8zqV/JAL28tUgDZIIPFIIMuCLDJI6Z0H9ZlvQa/L9nUh+i9/de9Fd1JucJ0b5ZOe8hVwQfSEPH",
+	"GBJb28FvR7H0kb15KeXWzHUzav8arvMuqfO/b46c31j2t5kwzSyWYtxPg/Ml885ehJTluuOI+Xii1zzQ",
+	"/Bjw1rsOszS1jTgpimNaj8HSVR4YLgWyRZGQXzNCnSNAocz88gIu56liuCHMSCJSHbCf80GXiCXzQRpO",
+	"b53Fhvlj6HJIxQNNBsb0NRrsnfygXRd2KQ9yFw0tmPkXDgjpiRpECPHrF2OJOPUEWifaINEpgU1kGLA4",
+	"9VpMaMyCnvCfG2vNt7YsAYMoIFzjcSlpCL90mughA1/PgBEmAhZsknCNFsqC14n+3dBzOQCqWVrMjIAO",
+	"AFvGRNAiZgaAeAUA2Hr+i/zAsDV3EWcx1vM7aFvu1CQZSyIF0Be6psxWmV9V8HOIlDPTJhY+NzcMrurY",
+	"FdKGfqwTRGeu3gztc2C+MOoegLSNjWx+QQuYhp5Yis3z3S4lAgbwG9lHLlKQ+4gHIfMbPZF+YBlF/jcx",
+	"SxQLfPINJTYSVw7q6hlMvoRXhkMlIxn3BLth8dxc5YcN4hvrpByeLyEVq+gNs1ALmq5coc8MfP25xs7m",
+	"Iiz/WfDXwkwozqWIiS1dqjrU65dk9V5K+YqK+aHWbBph4s09SEH2p1TM+9SNViAGScyXJYVMtcjVgjyM",
+	"Eke3GH5HI5080sONnXvxHeRRnulGCKQ8DTKhN8wtOE1Gcg4TGefsMMH0TMbXQC6luZUJBtJbmml+y/LD",
+	"TjNh7kcmbwW9oTzEk7gHiUCeVj/JjbYoRgW6Y4xJLVqRgGo6oIq1yKWDfJOQaoS7LKSS3bJd44Z3Nzg3",
+	"jeXSvzLvTXGU4oIDUOSEnGXC2Mi5gA25EWcLUIV+ZXpWsLldy6vi1IrqCVVm/P4gUXPzc0e87mISqntC",
+	"iiGz8dvq6HUx4ms2V9nbRkybt6UpAcginQO8J1JcnQ1ElmXrn0PqqeL+igWcXgJdbMggm5oRKwbZBbPn",
+	"Cohlqkg5xGO03LeXJ80nd6FPdovkDq9DBdFSfBYfWMMYy81609hs0EXR1MlNFkyXnGVm4ZKNdB+6RQMr",
+	"m+DGfDfpQjFdKA9JOIJz/c2LYhmxWHOmstMuuywPVRHnMDYSgYM7Jp921d550vCmXKRJTA0vMvw/NmP8",
+	"z6+93m2n3ez1bh+z99/9l1dJb2rA2x2OtSbt8SpNxprQMGRijFHQKQ0slBCy5x7vbe+Rf/1zp7X1sDTB",
+	"rU5xfjvbxQkeNt/R5sd2c7/V/1/NBVPkQVTv0oVggSWCdKMsbGMoxYiPkxg2/oBM6dzwlZCNNJGJtkl1",
 	"2tlRNr03N/G9nbqZKFV7UvadRfyJiw3atNBO+/HDXDLfDCEDsTVA0ulPE6VR/FtaVgmCCUTt0VemCJx3",
-	"nUkC6eIkUpRpNgmu6969u9WpeXXMAh6zocZg6pozWIGwq+mFWaLmb3iNyvRcmtS7dBAJsU8za3dD2Zvz",
-	"F9XLSYMF4YQsnTNLWKRRhFtHA3B8cc2mqiZXOp0FjWM6N38nMcQaRjKeUg2slXt3Ldg804AJ1i3r6OL8",
+	"nUkC6eIkUpRpNgmu6969u9WpeXXMAh6zocZg6pozWIGwq+mFWaLmr3iNyvRcmtT7dBAJsU8za3dD2dvz",
+	"l9XLSYMF4YQsnTNLWKRRhFtHA3B8cc2mqiZXOp0FjWM6N38nMcQaRjKeUg2slXt3Ldg804AJ1i3r6OL8",
 	"pLqcPMh2AccJqXJi1dwtK9UbKa7aiGRnUOeY0kbTUO9OLK2uNxcQrSw7dS9XFn1sTHzD3GI61Cy2PuAG",
-	"GYRUXBuKHYZJgG7MbIVDGRuSIhMZK0YGwM7mXiM7vpynPbeUnfb+3jJm/T+93m27/e7bWiaYoX2rLJpr",
-	"RlREh4zQGILFXGeZB7CiA5JEEYtBDwylOdqh0e4CWVwY4oiLDHy3vcqc7T96PfVu2TrKJOwW1ci2rI6Y",
-	"j6eRntdQrCD4G/B5GbY+ZdMBiwFtVh0EvHUV2mDu4+LYz+TMqrXo47GgTvSGepV0/fLKcNS6tZxwFgYp",
-	"Yq84F6fY1XCMNMmyevwgUbKk8AYoguT5xaszYp+yOe777a2HB4QS1FvIYA66tTmA1p1H5d6fap91a0Nc",
+	"GYRUXBuKHYZJgG7MbIVDGRuSIhMZK0YGwM7mXiM7vpynPbeUnfb+3jJm/T+93m27/f7bWiaYoX2rLJpr",
+	"RlREh4zQGILFXGeZB7CiA5JEEYtBDwylOdqh0e4CWVwY4oiLDHy3vcqc7T96PfV+2TrKJOwW1ci2rI6Y",
+	"j6eRntdQrCD4G/B5GbY+ZdMBiwFtVh0EvHUV2mDu4+LYz+XMqrXo47GgTvSGepV0/fLKcNS6tZxwFgYp",
+	"Yq84F6fY1XCMNMmyevwgUbKk8AYoguTFxeszYp+yOe777a2HB4QS1FvIYA66tTmA1p1H5d6fap91a0Nc",
 	"+Vpc51IauQyxkxTiAIa84zEyJqEcy9GoRU41GboyGea34J+zvOqAWPe3YCr1gRv9wPnojMlDxlIGrbrr",
-	"VcwWqBAaeX51mWbv+AWlznfbKUdOlkHqmEscAytNtchPjEUQCxeGSmU8J1KE89rJpPkFNWctXF5Q5jmy",
-	"P8+X7iCKiyEjW/uP2832VrO9ddlud+H/37byjIoLvbdTQ83FdIZFtTASoXm4cD4rvqguTeLuFxZduvZZ",
-	"kogQ8sTABsgl7qw4lbq0jLun4ggMcvlmE6oNWZIJjSImVt2EfM6HYUnJ1Nw5m/zxboE4uMuSeqNqGFOB",
-	"0AsvLpx5RoS1J1S7V438Ra9jD88YDfWkyh+cGZqtXF7XrvqGxYqjubycW9kRsyfqpuMSBlS9hlfnpXAV",
+	"VcwWqBAaeXF1mWbv+AWlznfbKUdOlkHqmEscAytNtciPjEUQCxeGSmU8J1KE89rJpPkFNWctXF5Q5jmy",
+	"P8+X7iCKiyEjW/uP2832VrO9ddlud+H/37XyjIoLvbdTQ83FdIZFtTASoXm4cD4rvqguTeLuFxZduvZZ",
+	"kogQ8sTABsgl7qw4lbq0jLun4ggMcvlmE6oNWZIJjSImVt2EfM6HYUnJ1Nw5m/zxfoE4uMuSeqtqGFOB",
+	"0AsvLpx5RoS1J1S7V438Ra9jD88ZDfWkyh+cGZqtXF7XrvqGxYqjubycW9kRsyfqpuMSBlS9hlfnpXAV",
 	"T2QuGmcvPbBdoLxGjpMZbZwMmOKBU5RK+uVSvlMpnACqpjEdbBzPQdhLMntv+8nOHdrz8ht+aOEcwPMM",
 	"aVHNBzzken6Qj0NqxcKRCyHBB2tefoc5rV96ao98Qw0DfvhZy/ydDCJyxljAgsyQ7ImCyYm74lui7MMs",
 	"fPRTrWBI4YVbJI0WHg4GoIRNLo4ZDYiQMRROapGnzKht6MyxuKfqZlYtlQJnWnUidxvTpQubEkJJFNfe",
-	"2zxi2BppHAvvvM5dLvTo1rgzaBaNsd6LvQ751z87rc7DLvERauhjzS9wQNpLZuVOihofhpRPVQM+Nuy4",
+	"2zxi2BppHAvvvMldLvTo1rgzaBaNsd6LvQ751z87rc7DLvERauhjzS9wQNpLZuVOihofhpRPVQM+Nuy4",
 	"yYOegA/hFOYyiYmcifR3aPDPISZoSQ/mgURRZgtmEjk+N5AyZFSAqpIEdRoKbixMmAoCliXYb/Cxatkb",
-	"X7Ayl9xLqlf9paq3cN9rXvu5GIxWHFnxBaZ3LqO3MrxKBvUG9xIy9lHO+q317K5Le+4PUIUmQs4atuCU",
-	"9TYJNsuXj8DTvlPTtmdfR/nPr36qO3qEa5NrZkuQPd7detwg9l9PyL/+uYd/PWlvPzaE/rBGDoXjvPxF",
-	"iH/DO7f/PQ5+uDisFcnD+KZ2w1ntp9eLztR6EZ8QPUmmgyjmInXvXrN6LfkaTcJ0ykcw30Ov4b366XXt",
-	"XEXtnBJVULoUH9c+fFv78PxuXcTME9/SgG3GXVhwvBesxn66ZnP4b+pPWqb1GRqpeJjKUzID1s3gZY1/",
-	"2l63u957YX92H+UUHkx1ywUzzHJbimTkvkkj6dZ3Clfiyc7WjiH9BnkVMXH6AzmSQrChJj9wNZRgR261",
-	"sgpwxR1YMTOmVnsLxzLmejJVOXK2LsO8ZmdTqwEaBQLnIFU+rJ/YgmbQUb26Z3FRjk7No2tm4nxcZxY2",
-	"D6e2BBxXCirAFfaj4ZTswVyz2vuf5e3Uu0TSzaYxa5HDQeZjsJi42lEXZ/TUlA8VNqKZgrGKuqTbwvVO",
-	"rDZf6GPdTFfPDFrnrBbmBS0oIOp3rSPGRaQVYyrzv/gqGfjr7EBZM0TSWUjJ69Jt/QavtZ1LqGTx9jVW",
-	"ZCN1TM+hwbFIbE0IEbHN/byf+/d0Rgs2+4PeVQ7ylBdamkvt5sVMQSj4cpFzL2db06zIl7pWhA5koktW",
-	"wpZVrdrtffy7RmLYjLs6bSdjTjYVNsMy5NBZZDCH36BvsXV3TKSU5bfCqdSPktqcaxvamYrdn1ieVU79",
-	"0kSA1by2ebjYGHRwgbrgAICqbfh1Z/dx3TnZ2PsKgAQI3n9q5Hz0xfedyJhETEYhA0e1MQHQWV3v4rUV",
-	"Fmvj7S53AqUVmhSAFS+w0WVzzgUZaiVMCgSpoU7wHaTs24HfzXpUMhwyFmT4qapxmrnypvQWaxvv7u83",
-	"skrHCPmvOkARfLJQOCwqKA2Rc8CdEL8ej4IljymBnA85In4gh8qhb1RrirjKtSKv1l2Kc25kzkZLGg0X",
-	"i872eQnlHtXCP6yjIorlOKZTMoipGE6YIhI8TzcsTiMhXCsyZdQIFAjmWTOmmIsAUrJcErQuD7WKyq2v",
-	"hFItzFH4aYbWra0QV652Bu7masmvSoGChSkqlQSnYuHD2uy2fMolyvjSDyq1MBcCsuoArJWSGnUQxjyW",
-	"zm5g/gd1dug5owEXTNWEuR1qr+RJNxNfPqYzMAsP2YqItQ9UPfZQgczuqvu3miRam+UFciZqxlnktE/X",
-	"0VhsqV5kVmmJpceMmgOiekn8LIGELbS2MAUkZQAB1ayp+ZTVoqVQ/1jMNzH0lA8LOWs0b93U807nkF84",
-	"c65XCDItnT8qJNWPawBWr2wM1ea/1Y0WUqX7iVq22RbpZD3aIDsQ67PafPFe1pkeLrkvLSSUB4PV1rar",
-	"de316bj2PO9cfcV/bZhORnqlzSkcbrqswhTgFDIKW0LzaqGPZnUvUc5bs9T6Sgeumw8o1JfyF8PY59VJ",
-	"rRjUgvpLdyJYPiP2s7IO+UYt8k2Y8zlwTl3ElriEOa5SjCELyDeYH4QZff7DzN8A2j5Uj8EiSCW3q9Yx",
-	"HyQ6BZutEccADmCIVM5ELu/Pmi/XjEXOfnEcrwqLWbmDATBl1n8vuWBFk2/x/V1jcNAS7tFgwekZqY5R",
-	"jZysMdaIx0r3ndf/s6fE74zTEJEYmsqCiKQmhqgApJW+1VxVYZ1q/YVxonWmqfpK09Ho/qMkEYud7/fz",
-	"RwLGGcpxXVz6LAnD3G6BGMfsVZ2JczJni0WMSMIwn/FRL9Tuffb5sNHndzspcSqAqAyTmOv5BbQ4yUEI",
-	"UufGAIJZJ27tz68uvUbVNF6WekZmE6kKyY005Des0CjFuT2w1Yo5aFeo1M55onWUeSWeQiWiBTCLNDvF",
-	"5ihD8mi1PJftVGNOtZnEIRPG/kjbt+ygM2bbzItcTtjcWKw9obQZPIeOI1wozWgA8Vg/9dPYxjgFH4p/",
-	"QPzUnkxbQQWBT6b0Gq3Paa6zDeyCrbhU2gSr/ixq0nNZBjQBlOuH91SM5QNlCbuJuTsEqbpBFNPOSWQ3",
-	"qEXOJMFxyZCKngAAALdYhlyZggCEmPOvU8VIRPXEdrkiTx1apVDCbkjjmOOieyJXOr0Gaod7Ao1YcM5Z",
-	"I5ZiN6Jso2jEf2JzzPngYiSre/RjehBmOxShePm5aFhRV0WFcUGoIM+0jl6JcJ4mMk+oLbreE8a+CVkz",
-	"omMEb1OiJjLWTUPupfRMC0FBhAU4vtXEeiAgyJA2GwJfeE8U4H+uZLnDituwf098++1Tt/2tb7+FpG0j",
-	"+IH7KyhEPyNIwlhU0IfyYIYwzbH1zXN+bcZDT0zljaNRcmwuzkzG1xY4SW1BKacc6JjykIsxUSF1HVIy",
-	"FAkC6JWbsAw4U2a2aVUYGjPil1OP/DTnpkGoJlOpNNnbIT/xpxYfJaRVqTARu9UTL62GhZ5YmyMeGjaA",
-	"aTwInRgLGUMiWub3t7cXs8B9ouk164nCjG6bs9msWeIdfoEZ6AnjMTk/OVJG7trVgg8NVotIcXQpclVc",
-	"bz6Xy887HMlTcNwQKYhvXumTb2TcwOxyJFiqpCADNuHgpKrk/DbgUUhQetggkJFOpIUTsFvdMou2TqYu",
-	"MRLNB6XBjO5acS314h1gN7ORjImfS5rzkQYCSb4VUn8LO0rwdz3R86yolYnueS0Ct4sSf6e9lWt3AsUH",
-	"KusBV9XSRmFm118lmo6RyK4mPGTFnEQs+argJo8VpMNSHroUfIxFpbcIXyUYA6bXE4jgU8TfbW/7pCYB",
-	"EtR980qX1+hMTaTzCQUzlmoihZFJvjURfaxykBmmDitoX1TImjzI6TArJ0PiC6wpgXUWzOvlkNOw6dxn",
-	"7rXpAssZmJYZGKWpSjq4hCIdYAqpStNKQVhD3QaVlYfo1pOaQ3a7Tks+8MG538gFZ83FnQAw9IMP51R4",
-	"E5S0sFSB4hOootLWbiLDoE4GlNvdlTp/NKC8uREETndMpa6Ts74TIAfkwihf7IBc0Cm74Jp9f6FjPtS+",
-	"ZWj+a2DHBaHa6gl0VYMTOrX2zOGa3cksyBY5tHsJ+Yu20Z40V2swJ4ua7fVETcMslL8hHzKBvkArfA8j",
-	"qG3WabU9m3GUVqGczWYtCl+3ZDx+ZJ9Vj16cHh2fXRzDM5mXPhPGOYRt12u3tvBnMmKCRtzretutdmsb",
-	"sjv0BJTVBZU0ux+9MdP1mtHzq5/IBdMZtIn865+7D/MZANfMdo0zNAcoTXueVNTAZ7kyaiEPQ1dEx6mf",
-	"kHYAKhBUdCOOL9r+mP4B3kTzORC0oWKZjCeuKx/tiVDKqIFYWIcyFHj8xL827M8lqNpHoPp0DpJg/Yds",
-	"Gmnb9SVlZKeB1zWb9Pzqpwuv2E7wt3pfT/aTR/k+fNiaK9fSrtNur1cpFt3Fv1nUWAoWAyiY97qJfwHU",
-	"y2v/8Pebt9Mf5M83R8HFk5/bg7/vXD97drL3evLzY/2sLT6c7E2e3/5jO9p+6VlIFyK5AJUFYCyAXnmj",
-	"J9uvnm//0Lk92Xo6fnKTDPb1C7Y1fvbywy+P99iTy0TtJ6+f3Zz/cvzGA1iWd9s/Of5wnuxPt/eevTjr",
-	"64Tt7e6/OIt+vdqLjuYXml///f1Pp1enu7TtfVq91KkFaS1IT7bE+pctKrjd3ln0REozj/K1Fj81vB2k",
-	"n+XP5IqUfWp4u6s8Uixvnrd+ve5vUMB2OqWxOeofGWoTGRASKnnQsSFTD5VvJGfvnRmnwIWkUambBeRO",
-	"E4u+L2RLGMMH5pMWPkKl1er9Lm6HeoeWIK5LwLQWucyQX8YoYYHrtdUTWbtSORPGNlEOkKzkCogj1OBl",
-	"qW5Cqycy9IFFx0H/HBBVjUyGZ4XNNBhLhmdhL1gShXTIsEVbHlgHdnc9wypkS13AxqYgvt+Djy0nqqxS",
-	"8V+d2F1N5ewcHq5B9BETPGgWbMalUrhIF0Z7XPES+WDukMPXp2RMNZtRq/SFfBDTmDNnq4y4FcOgFsqR",
-	"Ed6WRgfzhajNBTSHPz8qrO4rrd2f1lwBg9JxhFJeY9d0rpfTIFQ3d2TCjC3+aCnZvTl/Ua7w8EAtYnp5",
-	"V6BhSDkdEdk0EFogDc0ZBSxgEROBs6eNYeXifeCJAY9QYM2Kcr6/D45AUO66xoykOrWfMNeHfBNTEchp",
-	"A/uWZ/mC6LdSZECH19afBL6BflpiA63onih9bJGI36OmWCy80bEjjSWzeOE7uDGUO6hciT+gxkY+jX4s",
-	"uJbOV/iPBLPorbXCg2hRp+ZavNhinB1s+FAaNdzsOdGyQdgtHepwTlzjjkLYJeRKq0pdg7RifxQVCvYP",
-	"aRiacReso1CAYmkz+PWqX9xbi4fSFoi6AA8t5MnZAhopzVU+sETovSubkG5LoKFBopozo392WnRKP0hh",
-	"jxr2C0RFJ2MC/5064b+ng2HARuNe0m539vIb9z285W/bh3/rnPytc1I6gr91TtwhuEdz8NzvzQLwczWU",
-	"EfseZd93EDH8LorliK9TlqtwgRZYAW/OX2yyRdo99Pk/SISYp7bvfipfDW6Z2LF3VwI/BtNa1/vKcsIm",
-	"TRrJ5Iw5+NQzBnIGel9UBY0L59R0kMpcldXunmMs0wOSIiuQAsEVfKYnKl28UmGVOkpf/3R0TNL2VEW2",
-	"vvuwkcUOZliXd8qULalqCFnlWlySM1mMyuS6ZNGhC1fYQBA41Q5xjTgQCEA3VKrzwQ+wbt6YaVUtrIBt",
-	"NsGXmHWXNL/oCRszg6CKYbYjzeIZjQNVJ5zMi1wXUcsomdJPZTBfj6/Z6mk7o61hh7Vps91ut5s75n+e",
-	"mP9pZ/+3VakX1PWCp+9H+jl7u3P0y+vm9Ol+56fO42QyePP8zVa0FfdnV1vjk6uTV8fvf71OmWbXE832",
-	"xV7/6sNh5+X7ctGhFSTH2swnKyf2qQhzMULl0+foqq5n5+fxjJ321go8o9ygDx5cgW1UexbDk/urP3me",
-	"a8i6s9Vefa7HWdXmna0VplpoxA4P7a7CFmsqB34ZnNhtILhSq8yx0GJ3OTMeSbj6i9X9E/xBPg3CsRcx",
-	"5uKWfONDPo4rpP6wQS5jykb8mnzj29HN/fAfgiZ8LG7knHzjs1vM4/ngP+xi0C2K5e3cxsGzHIs0Qc8F",
-	"MNBVqzG0gNp1yEAvhJAQBOY67bbfyFV0T2VEVqAV/fYPlHuNZa2Zy94YTywgSWR9O8UMddff0AyI05/K",
-	"KXYasF6ZfP2RFjkUc4IqGoYcIIClJzaWjK07BEZScWYswI4H6HcCFxNVdvcgB8auTipW2qEWASi93Xow",
-	"/lvTIGuGl9epMXr8CyQ7wY6SG674IGTk8OLo9BTmamtuDZieMSYOYO7oThvMte0v4P/Nb5htiVg8ZEI3",
-	"bSQXNxUPdpoo3RMQsdQTprLzhTPBODK60jDMfcNsPV2zmSix6sSTXaZXz1yLpPyCaUcmLXIE+f9u72yH",
-	"AzmFIgCjJMba/ThFZ147cm7Zz/08EmxzWqW5LalqeTytTWvJZbkXu5YfYJQiRTgCuMacvcPgWQNqscFT",
-	"hWuWpvQ6ZiMWxyxovlk1C/+eb1yOBH2gbCfH9d5wD+V9Bal6CAGuc2QTf57UKOHQfnv3qSBHDjF6Se0d",
-	"RS4H3MUlHEnDXUGRRPZrLk9BomAhrbxIyTcSXKzcWyxQLkc0S+h7COKlijVTrawQCFcQHXewgFwx956w",
-	"EcQ8G3ZwROwjAOgzrVKnDw6KiKw0omsbqmBOYI5Z9EQWxNYZDUaY0Ij0Tg4zlT9jmNdcBA1CK4AorGbY",
-	"gLn7H3u21kTP6xLEHFphJhPtMqawNURP5Hp35vMUAfjk17Qd9KH5SbXzoF8H2OuJ48xJBy4sLhw8TQbz",
-	"A0IJeFVyAjETlmmYA8wTeJBmzXqLTDwjg5UtjFrkUMnkWLnJ/JKm8pX0yWIhnDXqJxfSXVe3D1azsErl",
-	"aSB9Of8RMkSoUePRiHu26ky+Uz4Ul7Ef7MAHSt3RolMbM2r3+dvLn3eufj3rvNh7+/T46tefdn7ePvv5",
-	"1dVLr+FFITUnEMXSs6VjvPbW/jbdGnSaj4ftdvPxIgsQSsZgS/3Frff7d/Td52LJnlg878pHWCxwVONj",
-	"SqsyO0701/U2rWY5Fnoer2o2Vhrk/SlG3E5nBTu13E3jTxTjBcD2b+8+NT6WJLm6ToV2GV/DFVTYJELO",
-	"7hDdWNJzidg+dtZZIY+uBuKbtTVAyCIgpxTguly7gxZ5JYbMYf+M7MgPjDg70MgHdHidZm9D04MIMrq6",
-	"mZGbIniksRtoCLmOPZEaerYVPXjIZrQ2PolrXzseeXRxfmJ5+rt7uMfyxVjvX6t5ZZ4G9ag/WWl0j7DF",
-	"yi/EmsELm2cUEHMHBXIpdG3aIGP9zIZPXyA/zlq4rcqLzfGfYDr2f5Ar7WM586NsFh2nmS8reNCmbHms",
-	"HGwMa0ekYOkJViVdWpxulhawzzNzReegV1RCyC+Zd9/YY66mWD5f2+u0O3vNra1mZ+ey/cQWLM4lxVrt",
-	"Mp8obR/plB9ZRwPkEYyz3Wq3tra2W4/L2bvFee13t91LXHpyvsJKPqvYeyk/8DCkj3YRGOuS42y6I+qP",
-	"/7/TdTWWZbhD01y1Ifsi1odUUqS7L0Z9/Lfxd1xNJKFTcvrfuSvtqmzkrrSjmyWK0BlCCOs62Nq6wuWb",
-	"i47N1L1tvQYuIclWs+cCvcmgqOiYCkXB3EBPqmCz7DUAEdQkZFRp8iRrlqAaiEEUqWN4KKdTKcJ5T4DP",
-	"GmqxIxIxS0JGQAlmLpc9ig75z0IFkBGqrhkUbeG1LlkMTbzO7t7nxwwrBbQWNnko1r7yKJkmwwkZYHFd",
-	"KdbpdFSs6rVpS31jylK+YzJueZayWaIqmm+R8G9skFaY0EpKULWp91eL9L6M9sg2pRHsgSI5MbyE6Vqd",
-	"bCVASNHczMJENpd0zG8gucPwy4LyBM2VU7hEAl/JuCdqrdi8R9SW6t1/3G5jR62dVucheGBPwexUdATI",
-	"GDRN8T3uIzpkXRuSRWc1AC4IJbHULhmOkShmN1wmaVEW52XOm7ApOAWRHm7+LXJYmnpqDUPzDVvqmGKd",
-	"GitgXBdg1z7DeZEF1g2fTSSE4IDnYxoXJUMZZW7nXLZx1TcMHQLNB/6vTfPDJtCJXycu7My/Gt5fFCrk",
-	"qy25IVvyRwif1XIiuP+synmW25tZRVS12PA8dLl2gCMFZEJaicYqBY4hMJtrZ783yqD9ElorpTmPMXF1",
-	"4Ro9YRlZoVQyDsBj5WxZqE+BrM85G3FgzDd1z2G5hKli4Q0qpj0RSPFAkxkVUA8BcqFTpPbcNrMAjyCH",
-	"nkpXlxlr9PU88jHp3O7Sd+9n2m+4DcG39USanWgLFxSrHGf50hj5g2rIDeJzaoby2W1k/mNDQSEfMc2n",
-	"zCff2EY/D3Nd0JVPvjE2/95OEodul6GWDXkCEIoUhHDx7LDZ2d0zf0JNDTsAxLcbRAHJN4xM7Qmbmp7q",
-	"egiugWpHn/U+nY+lN3oC3o9FCYhZWjcreu0Iw/Y6gTipjF3HZ6Nq2ljgQ4tESYO3FoVCwxAkLtctcuJS",
-	"NzFldMRmrleSy949HTXPpGBNyPjwF8Dnz7PT/kOTMGe6IE3ujjTyGQ+ehbPT95IPp790Bp2zSfBjeDMQ",
-	"L2MqgraLRL799ewDvdpPhvPTvVMzhvjlw9tfn384fR89Hv3adsHJTNSkRXUGXFAwiMqQh3qHq+MOXzMj",
-	"v3j0tREkM9doCGtqYLWIcH5HVAd/fCcYI2OZFonRbu8vRGJ0M09GKRRkOWnWj9Jpsk4pjVwovJFWPAFs",
-	"dhiiT8Fx4QxE4Z5MhK2vYAuZEqO7u62wQR+bgAkVQdBrMuEiTe7GQsep92PAQs5uWLAcS0ExiSpf2aRe",
-	"kTUT+cIQDF8KQGFjbg8LqwFofFaSYk6mtqHcX8W9kYmsr5H3v3TkvRQswjppVT2+ypadfvgIGbJRs5cE",
-	"3Gv9xVivMHRq3rRFDoWFuBXj6AOWK/bqrkujJ2zBnIOSKp+CrKkiY6mxSyeQXI0eXsMKcTVpYdQ7Ehp9",
-	"WJTycyXDlpXpPSA+DUOfZBXTSv1ycbgFiX+QbLYULJqWW3bD0DCsK5N871Q/2+O2szpjhAfqGeM85+Ul",
-	"uW4GNjph6xPRqYSEWzZt5DxmX2Prv5NruY7jfpH+2gs+FpAdzELFADsOrAWsMviz1nfbWFKYwLkZcsZl",
-	"VkEOPAONNL8bwlLQ4Rzs1Gp4O+RK57jJRqLcyIn+c+Lcq9fSSXd6OUxHfY1Pb/oavuBK26CJnIl0o5cH",
-	"TlI94iMPPpWUiSVi+S6pfIiSOIQpjbILjdCVosRdldIBC0z1JF9PYNXs+7ryApsSwVv3F8HojCzI36zr",
-	"QE4Kf5W7f5Lc3VnRU3QCzUe+VA5xDJVRANqxNp/AKipL/ECvqpnrtpCWyKXG2MQaaAsCcT6tiOZTqOTC",
+	"X7Ayl9xLqlf9paq3cD9oXvu5GIxWHFnxBaZ3LqO3MrxKBvUG9xIy9lHO+q317K5Le+4PUIUmQs4atuCU",
+	"9TYJNsuXj8DTvlPTtmdfR/kvrn6sO3qEa5NrZkuQPd7detwg9l9PyL/+uYd/PWlvPzaE/rBGDoXjvPxF",
+	"iH/DO7f/PQ6eXRzWiuRhfFO74az20+tFZ2q9iE+IniTTQRRzkbp3r1m9lnyNJmE65SOY76HX8F7/+KZ2",
+	"rqJ2TokqKF2Kj2sfvq19eH63LmLmiW9pwDbjLiw43gtWYz9dszn8N/UnLdP6DI1UPEzlKZkB62bwqsY/",
+	"ba/bXe+9sD+7j3IKD6a65YIZZrktRTJy36SRdOs7hSvxZGdrx5B+g7yOmDh9Ro6kEGyoyTOuhhLsyK1W",
+	"VgGuuAMrZsbUam/hWMZcT6YqR87WZZjX7GxqNUCjQOAcpMqH9RNb0Aw6qlf3LC7K0al5dM1MnN/WmYXN",
+	"w6ktAceVggpwhf1oOCV7MNes9v5neTv1LpF0s2nMWuRwkPkYLCaudtTFGT015UOFjWimYKyiLum2cL0T",
+	"q80X+q1upqtnBq1zVgvzghYUEPW71hHjItKKMZX5X3yVDPx1dqCsGSLpLKTkdem2foPX2s4lVLJ4+xor",
+	"spE6pufQ4FgktiaEiNjmft7P/Xs6owWb/UHvKgd5ygstzaV282KmIBR8uci5l7OtaVbkS10rQgcy0SUr",
+	"YcuqVu32Pv5dIzFsxl2dtpMxJ5sKm2EZcugsMpjDb9C32Lo7JlLK8lvhVOpHSW3OtQ3tTMXuTyzPKqd+",
+	"aSLAal7bPFxsDDq4QF1wAEDVNvy6s/u47pxs7H0FQAIE7z81cj764vtOZEwiJqOQgaPamADorK538doK",
+	"i7Xxdpc7gdIKTQrAihfY6LI554IMtRImBYLUUCf4DlL27cDvZj0qGQ4ZCzL8VNU4zVx5U3qLtY139/cb",
+	"WaVjhPxXHaAIPlkoHBYVlIbIOeBOiF+PR8GSx5RAzoccET+QQ+XQN6o1RVzlWpFX6y7FOTcyZ6MljYaL",
+	"RWf7vIRyj2rhH9ZREcVyHNMpGcRUDCdMEQmepxsWp5EQrhWZMmoECgTzrBlTzEUAKVkuCVqXh1pF5dZX",
+	"QqkW5ij8NEPr1laIK1c7A3dzteRXpUDBwhSVSoJTsfBhbXZbPuUSZXzpB5VamAsBWXUA1kpJjToIYx5L",
+	"Zzcw/4M6O/Sc0YALpmrC3A61V/Kkm4kvH9MZmIWHbEXE2geqHnuoQGZ31f1bTRKtzfICORM14yxy2qfr",
+	"aCy2VC8yq7TE0mNGzQFRvSR+lkDCFlpbmAKSMoCAatbUfMpq0VKofyzmmxh6yoeFnDWat27qeadzyC+c",
+	"OdcrBJmWzh8VkurHNQCr1zaGavPf6kYLqdL9RC3bbIt0sh5tkB2I9Vltvngv60wPl9yXFhLKg8Fqa9vV",
+	"uvb6dFx7nneuvuK/NkwnI73S5hQON11WYQpwChmFLaF5tdBHs7qXKOetWWp9pQPXzQcU6kv5s2Hs8+qk",
+	"VgxqQf2lOxEsnxH7WVmHfKsW+SbM+Rw4py5iS1zCHFcpxpAF5BvMD8KMPv9h5m8AbR+qx2ARpJLbVeuY",
+	"DxKdgs3WiGMABzBEKmcil/dnzZdrxiJnvziOV4XFrNzBAJgy63+QXLCiybf4/q4xOGgJ92iw4PSMVMeo",
+	"Rk7WGGvEY6X7zuv/2VPid8ZpiEgMTWVBRFITQ1QA0krfaq6qsE61/sI40TrTVH2l6Wh0/1GSiMXO9/v5",
+	"IwHjDOW4Li59loRhbrdAjGP2qs7EOZmzxSJGJGGYz/ioF2r3Pvt82Ojzu52UOBVAVIZJzPX8Alqc5CAE",
+	"qXNjAMGsE7f2F1eXXqNqGi9LPSOziVSF5EYa8htWaJTi3B7YasUctCtUauc80TrKvBJPoRLRAphFmp1i",
+	"c5QhebRanst2qjGn2kzikAljf6TtW3bQGbNt5kUuJ2xuLNaeUNoMnkPHES6UZjSAeKyf+mlsY5yCD8U/",
+	"IH5qT6atoILAJ1N6jdbnNNfZBnbBVlwqbYJVfxY16bksA5oAyvXsAxVj+UBZwm5i7g5Bqm4QxbRzEtkN",
+	"apEzSXBcMqSiJwAAwC2WIVemIAAh5vzrVDESUT2xXa7IU4dWKZSwG9I45rjonsiVTq+B2uGeQCMWnHPW",
+	"iKXYjSjbKBrxH9kccz64GMnqHv2QHoTZDkUoXn4uGlbUVVFhXBAqyHOto9cinKeJzBNqi673hLFvQtaM",
+	"6BjB25SoiYx105B7KT3TQlAQYQGObzWxHggIMqTNhsAX3hMF+J8rWe6w4jbs3xPffvvUbX/r228hadsI",
+	"fuD+CgrRzwiSMBYV9KE8mCFMc2x985xfm/HQE1N542iUHJuLM5PxtQVOUltQyikHOqY85GJMVEhdh5QM",
+	"RYIAeuUmLAPOlJltWhWGxoz45dQjP825aRCqyVQqTfZ2yI/8qcVHCWlVKkzEbvXEK6thoSfW5oiHhg1g",
+	"Gg9CJ8ZCxpCIlvn97e3FLHCfaHrNeqIwo9vmbDZrlniHX2AGesJ4TM5PjpSRu3a14EOD1SJSHF2KXBXX",
+	"m8/l8vMOR/IUHDdECuKbV/rkGxk3MLscCZYqKciATTg4qSo5vw14FBKUHjYIZKQTaeEE7Fa3zKKtk6lL",
+	"jETzQWkwo7tWXEu9eAfYzWwkY+LnkuZ8pIFAkm+F1N/CjhL8XU/0PCtqZaJ7XovA7aLE32lv5dqdQPGB",
+	"ynrAVbW0UZjZ9deJpmMksqsJD1kxJxFLviq4yWMF6bCUhy4FH2NR6S3CVwnGgOn1BCL4FPF329s+qUmA",
+	"BHXfvNLlNTpTE+l8QsGMpZpIYWSSb01EH6scZIapwwraFxWyJg9yOszKyZD4AmtKYJ0F83o55DRsOveZ",
+	"e226wHIGpmUGRmmqkg4uoUgHmEKq0rRSENZQt0Fl5SG69aTmkN2u05IPfHDuN3LBWXNxJwAM/ejDORXe",
+	"BCUtLFWg+ASqqLS1m8gwqJMB5XZ3pc4fDShvbgSB0x1TqevkrO8EyAG5MMoXOyAXdMouuGbfX+iYD7Vv",
+	"GZr/BthxQai2egJd1eCETq09c7hmdzILskUO7V5C/qJttCfN1RrMyaJmez1R0zAL5W/Ih0ygL9AK38MI",
+	"apt1Wm3PZhylVShns1mLwtctGY8f2WfVo5enR8dnF8fwTOalz4RxDmHb9dqtLfyZjJigEfe63nar3dqG",
+	"7A49AWV1QSXN7m/emOl6zejF1Y/kgukM2kT+9c/dh/kMgGtmu8YZmgOUpj1PKmrgs1wZtZCHoSui49RP",
+	"SDsAFQgquhHHF21/TP8Ab6L5HAjaULFMxhPXlY/2RChl1EAsrEMZCjx+4l8b9ucSVO0jUH06B0mw/kM2",
+	"jbTt+pIystPA65pNenH144VXbCf4a72vJ/vJo3wfPmzNlWtp12m316sUi+7iXy1qLAWLARTMe9PEvwDq",
+	"5bWf/f3m3fSZ/OnmKLh48lN78Ped6+fPT/beTH56rJ+3xceTvcmL239sR9uvPAvpQiQXoLIAjAXQK2/0",
+	"ZPv1i+1nnduTrafjJzfJYF+/ZFvj568+/vx4jz25TNR+8ub5zfnPx289gGV5t/2T44/nyf50e+/5y7O+",
+	"Ttje7v7Ls+iXq73oaH6h+fXfP/x4enW6S9vep9VLnVqQ1oL0ZEusf9migtvtnUVPpDTzKF9r8VPD20H6",
+	"Wf5MrkjZp4a3u8ojxfLmeevX6/4KBWynUxqbo/6BoTaRASGhkgcdGzL1UPlGcvbem3EKXEgalbpZQO40",
+	"sej7QraEMXxgPmnhI1Rard7v4naod2gJ4roETGuRywz5ZYwSFrheWz2RtSuVM2FsE+UAyUqugDhCDV6W",
+	"6ia0eiJDH1h0HPTPAVHVyGR4VthMg7FkeBb2giVRSIcMW7TlgXVgd9czrEK21AVsbAri+z342HKiyioV",
+	"/9WJ3dVUzs7h4RpEHzHBg2bBZlwqhYt0YbTHFS+RD+YOOXxzSsZUsxm1Sl/IBzGNOXO2yohbMQxqoRwZ",
+	"4W1pdDBfiNpcQHP486PC6r7S2v1pzRUwKB1HKOU1dk3nejkNQnVzRybM2OKPlpLd2/OX5QoPD9Qippd3",
+	"BRqGlNMRkU0DoQXS0JxRwAIWMRE4e9oYVi7eB54Y8AgF1qwo5/v74AgE5a5rzEiqU/sJc33INzEVgZw2",
+	"sG95li+IfitFBnR4bf1J4BvopyU20IruidLHFon4PWqKxcIbHTvSWDKLF76DG0O5g8qV+ANqbOTT6MeC",
+	"a+l8hf9IMIveWis8iBZ1aq7Fiy3G2cGGD6VRw82eEy0bhN3SoQ7nxDXuKIRdQq60qtQ1SCv2R1GhYP+Q",
+	"hqEZd8E6CgUoljaDX6/6xb21eChtgagL8NBCnpwtoJHSXOUDS4Te+7IJ6bYEGhokqjkz+menRaf0oxT2",
+	"qGG/QFR0Mibw36kT/ns6GAZsNO4l7XZnL79x38Nb/rZ9+LfOyd86J6Uj+FvnxB2CezQHz/3eLAA/V0MZ",
+	"se9R9n0HEcPvoliO+DpluQoXaIEV8Pb85SZbpN1Dn/+DRIh5avvup/LV4JaJHXt3JfBjMK11va8sJ2zS",
+	"pJFMzpiDTz1jIGeg90VV0LhwTk0HqcxVWe3uOcYyPSApsgIpEFzBZ3qi0sUrFVapo/TNj0fHJG1PVWTr",
+	"uw8bWexghnV5p0zZkqqGkFWuxSU5k8WoTK5LFh26cIUNBIFT7RDXiAOBAHRDpTof/ADr5o2ZVtXCCthm",
+	"E3yJWXdJ84uesDEzCKoYZjvSLJ7ROFB1wsm8yHURtYySKf1UBvP1+JqtnrYz2hp2WJs22+12u7lj/ueJ",
+	"+Z929n9blXpBXS94+mGkX7B3O0c/v2lOn+53fuw8TiaDty/ebkVbcX92tTU+uTp5ffzhl+uUaXY90Wxf",
+	"7PWvPh52Xn0oFx1aQXKszXyycmKfijAXI1Q+fY6u6np2fh7P2GlvrcAzyg364MEV2Ea1ZzE8ub/6k+e5",
+	"hqw7W+3V53qcVW3e2VphqoVG7PDQ7ipssaZy4JfBid0Ggiu1yhwLLXaXM+ORhKu/WN0/wR/k0yAcexFj",
+	"Lm7JNz7k47hC6g8b5DKmbMSvyTe+Hd3cD/8haMLH4kbOyTc+u8U8no/+wy4G3aJY3s5tHDzLsUgT9FwA",
+	"A121GkMLqF2HDPRCCAlBYK7TbvuNXEX3VEZkBVrRb/9AuddY1pq57I3xxAKSRNa3U8xQd/0NzYA4/amc",
+	"YqcB65XJ1x9pkUMxJ6iiYcgBAlh6YmPJ2LpDYCQVZ8YC7HiAfidwMVFldw9yYOzqpGKlHWoRgNLbrQfj",
+	"vzUNsmZ4eZ0ao8c/Q7IT7Ci54YoPQkYOL45OT2GutubWgOkZY+IA5o7utMFc2/4C/t/8htmWiMVDJnTT",
+	"RnJxU/Fgp4nSPQERSz1hKjtfOBOMI6MrDcPcN8zW0zWbiRKrTjzZZXr1zLVIyi+ZdmTSIkeQ/+/2znY4",
+	"kFMoAjBKYqzdj1N05rUj55b93M8jwTanVZrbkqqWx9PatJZclnuxa/kBRilShCOAa8zZOwyeNaAWGzxV",
+	"uGZpSm9iNmJxzILm21Wz8O/5xuVI0AfKdnJc7w33UN5XkKqHEOA6Rzbx50mNEg7t1/efCnLkEKOX1N5R",
+	"5HLAXVzCkTTcFRRJZL/m8hQkChbSyouUfCPBxcq9xQLlckSzhL6HIF6qWDPVygqBcAXRcQcLyBVz7wkb",
+	"QcyzYQdHxD4CgD7TKnX64KCIyEojurahCuYE5phFT2RBbJ3RYIQJjUjv5DBT+TOGec1F0CC0AojCaoYN",
+	"mLv/W8/Wmuh5XYKYQyvMZKJdxhS2huiJXO/OfJ4iAJ/8mraDPjQ/qXYe9OsAez1xnDnpwIXFhYOnyWB+",
+	"QCgBr0pOIGbCMg1zgHkCD9KsWW+RiWdksLKFUYscKpkcKzeZX9JUvpI+WSyEs0b95EK66+r2wWoWVqk8",
+	"DaQv5z9Chgg1ajwacc9Wncl3yofiMvaDHfhAqTtadGpjRu2+eHf5087VL2edl3vvnh5f/fLjzk/bZz+9",
+	"vnrlNbwopOYEolh6tnSM197a36Zbg07z8bDdbj5eZAFCyRhsqb+49X7/jr77XCzZE4vnXfkIiwWOanxM",
+	"aVVmx4n+ut6m1SzHQs/jVc3GSoO8P8WI2+msYKeWu2n8iWK8ANj+9f2nxm8lSa6uU6FdxtdwBRU2iZCz",
+	"O0Q3lvRcIraPnXVWyKOrgfhmbQ0QsgjIKQW4LtfuoEVeiyFz2D8jO/IDI84ONPIBHV6n2dvQ9CCCjK5u",
+	"ZuSmCB5p7AYaQq5jT6SGnm1FDx6yGa2NT+La145HHl2cn1ie/v4e7rF8Mdb712pemadBPepPVhrdI2yx",
+	"8guxZvDC5hkFxNxBgVwKXZs2yFg/s+HTF8iPsxZuq/Jic/wnmI79H+RK+62c+VE2i47TzJcVPGhTtjxW",
+	"DjaGtSNSsPQEq5IuLU43SwvY55m5onPQKyoh5FfMu2/sMVdTLJ+v7XXanb3m1lazs3PZfmILFueSYq12",
+	"mU+Uto90yo+sowHyCMbZbrVbW1vbrcfl7N3ivPa72+4lLj05X2Eln1XsvZIfeRjSR7sIjHXJcTbdEfXH",
+	"/9/puhrLMtyhaa7akH0R60MqKdLdF6M+/tv4O64mktApOf3v3JV2VTZyV9rRzRJF6AwhhHUdbG1d4fLN",
+	"Rcdm6t62XgOXkGSr2XOB3mRQVHRMhaJgbqAnVbBZ9hqACGoSMqo0eZI1S1ANxCCK1DE8lNOpFOG8J8Bn",
+	"DbXYEYmYJSEjoAQzl8seRYf8Z6ECyAhV1wyKtvBalyyGJt5kd+/zY4aVAloLmzwUa195lEyT4YQMsLiu",
+	"FOt0OipW9dq0pb4xZSnfMRm3PEvZLFEVzbdI+Dc2SCtMaCUlqNrU+6tFel9Ge2Sb0gj2QJGcGF7CdK1O",
+	"thIgpGhuZmEim0s65jeQ3GH4ZUF5gubKKVwiga9k3BO1VmzeI2pL9e4/brexo9ZOq/MQPLCnYHYqOgJk",
+	"DJqm+B73ER2yrg3JorMaABeEklhqlwzHSBSzGy6TtCiL8zLnTdgUnIJIDzf/FjksTT21hqH5hi11TLFO",
+	"jRUwrguwa5/hvMgC64bPJhJCcMDzMY2LkqGMMrdzLtu46huGDoHmA/+XpvlhE+jErxMXduZfDe8vChXy",
+	"1ZbckC35A4TPajkR3H9W5TzL7c2sIqpabHgeulw7wJECMiGtRGOVAscQmM21s98bZdB+Ca2V0pzHmLi6",
+	"cI2esIysUCoZB+CxcrYs1KdA1uecjTgw5pu657BcwlSx8AYV054IpHigyYwKqIcAudApUntum1mAR5BD",
+	"T6Wry4w1+noe+Zh0bnfpuw8z7TfchuDbeiLNTrSFC4pVjrN8aYz8QTXkBvE5NUP57DYy/7GhoJCPmOZT",
+	"5pNvbKOfh7ku6Mon3xibf28niUO3y1DLhjwBCEUKQrh4ftjs7O6ZP6Gmhh0A4tsNooDkG0am9oRNTU91",
+	"PQTXQLWjz3qfzsfSGz0B78eiBMQsrZsVvXaEYXudQJxUxq7js1E1bSzwoUWipMFbi0KhYQgSl+sWOXGp",
+	"m5gyOmIz1yvJZe+ejppnUrAmZHz4C+Dz59lp/6FJmDNdkCZ3Rxr5jAfPw9npB8mH0587g87ZJPghvBmI",
+	"VzEVQdtFIt/9cvaRXu0nw/np3qkZQ/z88d0vLz6efogej35pu+BkJmrSojoDLigYRGXIQ73D1XGHr5mR",
+	"Xzz62giSmWs0hDU1sFpEOL8jqoM/vhOMkbFMi8Rot/cXIjG6mSejFAqynDTrR+k0WaeURi4U3kgrngA2",
+	"OwzRp+C4cAaicE8mwtZXsIVMidHd3VbYoI9NwISKIOg1mXCRJndjoePU+zFgIWc3LFiOpaCYRJWvbFKv",
+	"yJqJfGEIhi8FoLAxt4eF1QA0PitJMSdT21Dur+LeyETW18j7XzryXgoWYZ20qh5fZctOP3yEDNmo2UsC",
+	"7rX+YqxXGDo1b9oih8JC3Ipx9AHLFXt116XRE7ZgzkFJlU9B1lSRsdTYpRNIrkYPr2GFuJq0MOodCY0+",
+	"LEr5uZJhy8r0HhCfhqFPsopppX65ONyCxD9INlsKFk3LLbthaBjWlUm+d6qf7XHbWZ0xwgP1jHGe8/KS",
+	"XDcDG52w9YnoVELCLZs2ch6zr7H138m1XMdxv0h/7QUfC8gOZqFigB0H1gJWGfxZ67ttLClM4NwMOeMy",
+	"qyAHnoFGmt8NYSnocA52ajW8HXKlc9xkI1Fu5ET/OXHu1WvppDu9HKajvsanN30NX3KlbdBEzkS60csD",
+	"J6ke8RsPPpWUiSVi+S6pfIiSOIQpjbILjdCVosRdldIBC0z1JF9PYNXs+7ryApsSwVv3F8HojCzI36zr",
+	"QE4Kf5W7f5Lc3VnRU3QCzUe+VA5xDJVRANqxNp/AKipL/ECvq5nrtpCWyKXG2MQaaAsCcT6tiOZTqOTC",
 	"wjCXPDRhADlBcAm75UpjLl3ay8jOEmoruuAC9PbN+na4Slgo4cBRg1Em4rq6wCWCcdC97waF5MU5EUzP",
 	"ZHx9QAZsLq2tFvKpLaRss30g82ans+9b+6ZQbRPmYGYAjqKKcmL29VTcB+eyAr6lCjpbOdIYM0h/paH6",
 	"K6Wln8lDyNM4tIT81cnxB/mZL2xxD/DLprcX6mtXcRw18clS6duV8BxpR3cHYKrWB7UFPcAdAYCPw6sL",
 	"coQFbGx3bSx/lVX3gAplh4mekE6rXZcn/x1W+UiLe+TLeqCNDIFR5Io9kbLFQzRnZhPp/MrglyZzBqzM",
 	"2hS2lEdEObYBsVHSJUU94Ke2qAe/ybfrdEmJ0tX06IlCUQ+ysKaHTdDeae/76DyacVXrs8Fz20Spj0KG",
-	"HDivY3r1M3/Fn8cvL07V6fREvZ2f7p2Gzy9fvn/TKTmvb19eHoND2wa5nLlllMftvXY769h5/7HrMstW",
+	"HDivY3r1E3/NX8SvLk7V6fREvZuf7p2GLy5ffXjbKTmvb19dHoND2wa5nLlllMftvXY769h5/7HrMstW",
 	"zwezxSjU12ofX6t9/FHVPurqklvOskbVDwRgLGHNRxM2vFZpsy2qk5ilzDnLhqbLW5YARCNrpKquEXvm",
 	"siC6leeVpnNVcDRzbd3MhpGFSqbgOUzXapEL61m39SottARKxNt9CWTGJotYkxTl4eoDG459nofiqDyg",
-	"oY5r4vvuwy3/wBhfsTPYFx7i45YQ/s0xy5/Hjb8MLXfDZU2RLstMYXnlUtujYDEQzvZdoIqEUoxdIlYU",
-	"S3gDFMNVrrqFAoYFBTBcaBnrN2C5g0Qx26EnZkrTWNfmYT2DGd3fS217eWLXz5py/qtdNDubRTkEC7ah",
-	"eOU++9YsOevT4jlAQCCflZNuqz1n27ygNafTMHfYtSWGD1+frrf9btB746ns27OKzNZ0sSKRxUQO2PyP",
-	"2F8sEcxVOpUlewu4mSVXSF2Xshdz7hnX1ySDpsMe5hbuiq7PqCKDhIfQvsGWSkwz1oltvg9NI6D6Fg1Y",
-	"ULhyMtGQEjUa8WEr14DGbqyaJNqsdiaqDWUWogZdz977XtasxS9eV2zFgP9OLzL231355mazq/c2D6nY",
-	"FB3dU8v9rH0qdlyu3bCsafEmN+2B7bzmGocqOkdcHVfENlf+A+7nERWFxqCBBD/qTMbXC9kgDGeIvS5c",
-	"AyEHcxGylmxxgjE6rAj8CNCtduC6kG3IRwzRK1lySCynrvo21IJCpTuHpkgb1i5olW675HFh6z1TQRRD",
-	"UyLrw+8cm6mrr3awQu82hU2JtCQ6TpQuKw25UQtKw4KhawCO6PGK5S2EadS1a9qK0MT8Dlhkz6JZwwnK",
-	"WDnzicdESxniAnIDZUf96d2n/xcAAP//",
+	"oY5r4vvuwy3/wBhfsTPYFx7i45YQ/s0xy5/Hjb8MLXfDZU2RLstMYXnl0kAOVQ4FV0EGPTPf30nVmt3q",
+	"RxM9BYK6F6rG6HtjrMCEbYez0g34s7LX9LNJcslGnjMaICN2pYFzm5hukd1B2+VhMZTQdq6gioRSjF0q",
+	"WxRLOCMoJ6xcfRAFLB9KiLjgPFbAwIIRiWK2x1HMlKaxrs1kew4zur+f33ZDxb6pNQ0RVmNVdjaLsjAW",
+	"bMPvf8inxXOAkMp/Lzln2/6hNadI5otujLGiDt+crrf9btB7I9Ls27Oa1tb4s0oFi4kcsPkfsb9YZHm1",
+	"OwTIoyVXSF2X8j9zDi7XGSYD98Me5hbuytbPqCKDhIfQAMMWm0xz/kFPM/ftms2xfhkNWFC4cjLRkFQ2",
+	"GvFhK9fCx26smiTarHYmqi15FuIuXdfj+17WrEkyXldsZoH/Ti8ydjBe+eZms6v31w+p2BQd3dNO+Kx9",
+	"Kvasrt2wrO3zJjftge1d51qvKjpHZCJXxLan/gPu5xEVhdaqgQRP9EzG1wvZIAxniL0u4AVBG3MRsqZ2",
+	"cYJRTqyp/AjwwXbguqB3yEcM8T9Zek0sp65+OVTTQrMlh0dJW/4uaDZv+wxyYStmU0EUQ2MMzcLcYDR1",
+	"ltYOVuh+p7Ctk5ZEx4nSZbUrN2pB7VowdA1EFH2GsbyFQJe6dm1vEdyZ3wGLjVo0azhBGStngPKYaClD",
+	"XEBuoOyoP73/9P8CAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -110,6 +110,7 @@ func contractCases() []contractCase {
 		{"readiness: no keys", get("/readyz"), func(f *fakes) { f.keysMissing = true }, 503, ""},
 		{"readiness: a panic", get("/readyz"), func(f *fakes) { f.panics = "a panic" }, 500, api.ProblemCodeInternalError},
 		{"contract", get("/openapi.yaml"), nil, 200, ""},
+		{"documentation", get("/docs"), nil, 200, ""},
 	}
 	cases = append(cases, accountCases()...)
 	cases = append(cases, codeCases()...)

@@ -2,10 +2,12 @@ package impl_test
 
 import (
 	"encoding/json"
+	"io"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/gatehouse-auth/gatehouse/api"
 	"github.com/gatehouse-auth/gatehouse/impl"
 )
 
@@ -69,6 +71,36 @@ func TestMetadataAlgorithms(t *testing.T) {
 			if list, ok := value.([]any); ok && len(list) == 0 {
 				t.Errorf("%s: %s is an empty list, which RFC 8414 wants left out", name, member)
 			}
+		}
+	}
+}
+
+// TestDocs demands of the page for people that it has every operation at its path, and
+// that it loads nothing.
+func TestDocs(t *testing.T) {
+	t.Parallel()
+	resp := newHarness(t, func(c *impl.Config) { c.BasePath = "/sso" }).do(request{method: "GET", path: "/docs"})
+	body, err := io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if policy := resp.Header.Get("Content-Security-Policy"); !strings.HasPrefix(policy, "default-src 'none'") || resp.Header.Get("Content-Type") != "text/html" {
+		t.Errorf("%v", resp.Header)
+	}
+	doc, err := api.GetSpec()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, item := range doc.Paths.Map() {
+		for method, op := range item.Operations() {
+			if at := method + " " + strings.Replace(path, "/auth/", "/sso/", 1) + "</code>"; !strings.Contains(string(body), at) {
+				t.Errorf("%s is not at %s", op.OperationID, at)
+			}
+		}
+	}
+	for _, loaded := range []string{"<script", "<style", "<img", "<link", "src="} {
+		if strings.Contains(string(body), loaded) {
+			t.Errorf("the page has %s", loaded)
 		}
 	}
 }

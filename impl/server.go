@@ -94,6 +94,7 @@ type Config struct {
 type server struct {
 	Config
 	origin *http.CrossOriginProtection
+	docs   []byte // the page of the contract
 }
 
 var _ api.StrictServerInterface = (*server)(nil)
@@ -118,6 +119,9 @@ func New(c Config) (http.Handler, error) {
 	doc, err := api.GetSpec()
 	if err != nil {
 		return nil, fmt.Errorf("impl: reading the contract: %w", err)
+	}
+	if s.docs, err = s.renderDocs(doc); err != nil {
+		return nil, err
 	}
 	rt := newRouter(s, doc)
 	strict := api.NewStrictHandlerWithOptions(s, []api.StrictMiddlewareFunc{requireResponse}, api.StrictHTTPServerOptions{
