@@ -3,8 +3,13 @@ package e2e_test
 import (
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"testing"
 )
 
@@ -73,5 +78,40 @@ func TestServices(t *testing.T) {
 	}
 	if a := s.refresh(t, granted); a.status != http.StatusUnauthorized || a.text(t, "type") != "urn:gatehouse:problem:session_revoked" {
 		t.Errorf("a refresh after it: %d %s", a.status, a.body)
+	}
+}
+
+// TestServicesOfOthers has a library of somebody else find the endpoints, introspect
+// and revoke.
+func TestServicesOfOthers(t *testing.T) {
+	t.Parallel()
+	address := "127.0.0.1:" + freePort(t)
+	for _, path := range []string{"", "/gatehouse"} {
+		s := start(t, map[string]string{"GATEHOUSE_LISTEN": address, "GATEHOUSE_ISSUER": "http://" + address + path, "GATEHOUSE_BASE_PATH": path + "/auth"})
+		s.command(t, "correct horse battery\n", "user", "add", "alice", "--password-stdin")
+		billing := newServiceClient(t, s, "billing")
+		signedIn := s.post(t, path+"/auth/sign-in/", `{"username":"alice","password":"correct horse battery"}`)
+		dir := t.TempDir()
+		modules, err := filepath.Abs("../test/node_modules")
+		if err != nil {
+			t.Fatal(err)
+		}
+		script, err := os.ReadFile("testdata/oauth4webapi.mjs")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := errors.Join(os.Symlink(modules, filepath.Join(dir, "node_modules")), os.WriteFile(filepath.Join(dir, "service.mjs"), script, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+		cmd := exec.CommandContext(t.Context(), node(t), "service.mjs")
+		cmd.Dir = dir
+		cmd.Env = append(os.Environ(), "ISSUER=http://"+address+path, "CLIENT_ID="+billing.ID, "CLIENT_SECRET="+billing.Secret, "TOKEN="+signedIn.text(t, "access_token"))
+		output, err := cmd.CombinedOutput()
+		endpoint := "http://" + address + path + "/auth/introspect/"
+		want := `{"oauth2":"` + endpoint + `","oidc":"` + endpoint + `","introspected":["true alice Bearer","true alice Bearer"],"afterwards":false,"refused":"OAUTH_WWW_AUTHENTICATE_CHALLENGE basic"}`
+		if err != nil || strings.TrimSpace(string(output)) != want {
+			t.Errorf("issuer %s: %v\n%s\nwant\n%s", path, err, output, want)
+		}
+		s.stop(t)
 	}
 }
