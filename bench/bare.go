@@ -10,13 +10,14 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"os"
+	"path/filepath"
 	"runtime"
 	"strings"
 	"sync/atomic"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/cognito"
-	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/repo/sqlite"
 	"github.com/gatehouse-auth/gatehouse/tokens"
 	"github.com/golang-jwt/jwt/v5"
 	"golang.org/x/crypto/argon2"
@@ -111,20 +112,16 @@ func (b *bench) signatures(ctx context.Context) error {
 	return nil
 }
 
-// memoryKeys keeps the first signing key in memory; no other is made here.
-type memoryKeys struct {
-	tokens.KeyStore
-	keys []repo.SigningKey
-}
-
-func (m *memoryKeys) ListSigningKeys(context.Context) ([]repo.SigningKey, error) { return m.keys, nil }
-func (m *memoryKeys) CreateFirstSigningKey(_ context.Context, k repo.SigningKey) (bool, error) {
-	m.keys = append(m.keys, k)
-	return true, nil
-}
-
 func (b *bench) issuer(ctx context.Context) (func() error, error) {
-	s, err := tokens.New(tokens.Config{Issuer: issuer, Secret: b.secret, Keys: &memoryKeys{}})
+	keys, err := sqlite.Open(filepath.Join(b.dir, "keys.db"))
+	if err != nil {
+		return nil, err
+	}
+	defer keys.Close() //nolint:errcheck // the keys have been read
+	if err := keys.Migrate(ctx); err != nil {
+		return nil, err
+	}
+	s, err := tokens.New(tokens.Config{Issuer: issuer, Secret: b.secret, Keys: keys})
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,9 @@ func (b *bench) countStatements(ctx context.Context, e *engine) (err error) {
 	}
 	u.Host = proxy.address
 	through := *e
-	if through.server, err = startServer(ctx, b.settings(u.String())); err != nil {
+	settings := b.settings(u.String())
+	settings["GATEHOUSE_DATABASE_MAX_CONNECTIONS"] = "1" // on which everything is soon prepared
+	if through.server, err = startServer(ctx, settings); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, through.server.stop()) }()

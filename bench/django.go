@@ -1,9 +1,185 @@
 package main
 
-import "context"
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+)
 
-type peer struct{}
+// peer is the Django service of bench/django, on the same Postgres.
+type peer struct {
+	b          *bench
+	server     *server
+	env        []string
+	postmaster int
+	refresh    []string // a token for each user
+}
 
-func (b *bench) startPeer(context.Context, *engine) (*peer, error) { return &peer{}, nil }
-func (p *peer) close() error                                       { return nil }
-func (p *peer) cell(context.Context, string, int) error            { return nil }
+// peerUsers is how many users the peer has.
+const peerUsers = 10_000
+
+// python is Debian's own interpreter: another one may lack the packages.
+const python = "/usr/bin/python3"
+
+// startPeer makes the peer's database, and starts it in the configuration that
+// refreshes fastest here.
+func (b *bench) startPeer(ctx context.Context, pg *engine) (*peer, error) {
+	u, err := url.Parse(pg.url)
+	if err != nil {
+		return nil, err
+	}
+	password, _ := u.User.Password()
+	if err := pg.exec(ctx, "CREATE DATABASE peer"); err != nil {
+		return nil, err
+	}
+	p := &peer{b: b, postmaster: pg.postmaster, env: []string{
+		"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1",
+		"PEER_SECRET=" + b.secret, "PEER_DATABASE=peer", "PEER_PORT=" + u.Port(), "PEER_USER=" + u.User.Username(), "PEER_PASSWORD=" + password,
+		"PEER_ISSUER=" + b.idp.issuer, "PEER_AUDIENCE=" + b.idp.clientID, "PEER_JWKS=" + string(b.idp.keys),
+		"PEER_PLAIN=" + plain, "PEER_FIRST=" + strconv.Itoa(firstID),
+	}}
+	seed := exec.CommandContext(ctx, python, "bench/django/service.py", "seed", strconv.Itoa(peerUsers))
+	seed.Env, seed.Stderr = p.env, os.Stderr
+	out, err := seed.Output()
+	if err != nil {
+		return nil, fmt.Errorf("seeding the peer: %w", err)
+	}
+	if p.refresh = strings.Fields(string(out)); len(p.refresh) != peerUsers {
+		return nil, fmt.Errorf("the peer has %d tokens", len(p.refresh))
+	}
+	return p, p.choose(ctx)
+}
+
+// choose tries configurations, and leaves the peer running in the best.
+func (p *peer) choose(ctx context.Context) error {
+	cores := runtime.NumCPU()
+	var best, now [2]int
+	var rate float64
+	for _, now = range [][2]int{{cores, 1}, {cores, 4}, {cores, 16}, {cores + 1, 8}, {2 * cores, 4}} {
+		if err := p.start(ctx, now); err != nil {
+			return err
+		}
+		workers, err := p.workers("refresh", 16)
+		if err != nil {
+			return err
+		}
+		m, err := p.target().measure(ctx, workers, min(2*time.Second, p.b.seconds))
+		if err != nil {
+			return fmt.Errorf("the peer with %d workers of %d threads: %w", now[0], now[1], err)
+		}
+		p.b.log("peer: %d workers of %d threads refresh %.0f times a second", now[0], now[1], m.Rate)
+		if m.Rate > rate {
+			best, rate = now, m.Rate
+		}
+	}
+	if best != now {
+		if err := p.start(ctx, best); err != nil {
+			return err
+		}
+	}
+	p.b.report.Peer = fmt.Sprintf("gunicorn, %d workers of %d threads, persistent connections, simplejwt with rotation and blacklist, HS256", best[0], best[1])
+	return nil
+}
+
+// start starts the peer, in place of the one that runs.
+func (p *peer) start(ctx context.Context, workersAndThreads [2]int) error {
+	if err := p.close(); err != nil {
+		return err
+	}
+	address, err := freeAddress(ctx)
+	if err != nil {
+		return err
+	}
+	p.server = &server{address: address, cmd: exec.Command("/usr/bin/gunicorn", "--bind", address, "--worker-class", "gthread",
+		"--workers", strconv.Itoa(workersAndThreads[0]), "--threads", strconv.Itoa(workersAndThreads[1]),
+		"--keep-alive", "75", "--chdir", "bench/django", "service:application")}
+	p.server.cmd.Env = p.env
+	return p.server.start(ctx, "/health/")
+}
+
+func (p *peer) close() error {
+	if p.server == nil {
+		return nil
+	}
+	err := p.server.stop()
+	p.server = nil
+	return err
+}
+
+func (p *peer) target() target {
+	return target{address: p.server.address, pid: p.server.cmd.Process.Pid, forks: true, postmaster: p.postmaster}
+}
+
+// cell measures what the peer has of a scenario.
+func (p *peer) cell(ctx context.Context, scenario string, clients int) error {
+	workers, err := p.workers(scenario, clients)
+	if workers == nil {
+		return err
+	}
+	m, err := p.target().measure(ctx, workers, p.b.seconds)
+	if err != nil {
+		return fmt.Errorf("%s by the peer, %d clients: %w", scenario, clients, err)
+	}
+	p.b.keep(key{scenario, "peer", clients}, m)
+	return nil
+}
+
+// peerRefresher is a client of the peer with its users' refresh tokens, which
+// are the peer's own: what the last run left of them serves the next.
+type peerRefresher struct {
+	peer *peer
+	own  []int
+	at   int
+}
+
+func (f *peerRefresher) next() []byte {
+	f.at = (f.at + 1) % len(f.own)
+	return post("/refresh/", "", `{"refresh":"`+f.peer.refresh[f.own[f.at]]+`"}`)
+}
+
+func (f *peerRefresher) took(r *reply) error {
+	var body struct{ Refresh string }
+	if err := json.Unmarshal(r.body, &body); err != nil || r.status != http.StatusOK || body.Refresh == "" {
+		return errors.Join(err, r.unexpected("refreshing at the peer"))
+	}
+	f.peer.refresh[f.own[f.at]] = body.Refresh
+	return nil
+}
+
+// workers returns nil where the peer has no such scenario.
+func (p *peer) workers(scenario string, clients int) ([]worker, error) {
+	post := func(body string) []byte { return post("/"+scenario+"/", "", body) }
+	switch scenario {
+	case "refresh":
+		workers := make([]worker, clients)
+		for c := range clients {
+			f := &peerRefresher{peer: p}
+			for i := c; i < len(p.refresh); i += clients {
+				f.own = append(f.own, i)
+			}
+			workers[c] = f
+		}
+		return workers, nil
+	case "verify":
+		// Any token of simplejwt will do: the refresh tokens live for a day.
+		return spread(clients, 100, http.StatusOK, false, func(i int) ([]byte, error) { return post(`{"token":"` + p.refresh[i] + `"}`), nil })
+	case "sign-in":
+		return spread(clients, peerUsers, http.StatusOK, false, func(i int) ([]byte, error) {
+			return post(`{"username":"` + usernameOf(i) + `","password":"` + plain + `"}`), nil
+		})
+	case "social-exchange":
+		return spread(clients, len(p.b.idp.pairs), http.StatusOK, false, func(i int) ([]byte, error) {
+			return post(`{"id_token":"` + p.b.idp.pairs[i].id + `","access_token":"` + p.b.idp.pairs[i].access + `"}`), nil
+		})
+	}
+	return nil, nil
+}

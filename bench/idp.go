@@ -22,7 +22,7 @@ import (
 type idp struct {
 	issuer, clientID string
 	key              *rsa.PrivateKey
-	listener         net.Listener
+	keys             []byte // the JWK Set
 	pairs            []pair
 }
 
@@ -41,8 +41,8 @@ func newIDP(ctx context.Context) (*idp, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &idp{issuer: "http://" + l.Addr().String() + "/pool", clientID: "bench-client", key: key, listener: l}
-	keys, err := json.Marshal(map[string]any{"keys": []any{map[string]string{
+	p := &idp{issuer: "http://" + l.Addr().String() + "/pool", clientID: "bench-client", key: key}
+	p.keys, err = json.Marshal(map[string]any{"keys": []any{map[string]string{
 		"kty": "RSA", "kid": idpKeyID, "alg": "RS256", "use": "sig",
 		"n": base64.RawURLEncoding.EncodeToString(key.N.Bytes()), "e": base64.RawURLEncoding.EncodeToString(big.NewInt(int64(key.E)).Bytes()),
 	}}})
@@ -51,7 +51,7 @@ func newIDP(ctx context.Context) (*idp, error) {
 	}
 	s := &http.Server{ReadHeaderTimeout: 10 * time.Second, Handler: http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		_, _ = w.Write(keys)
+		_, _ = w.Write(p.keys)
 	})}
 	go func() { _ = s.Serve(l) }()
 	return p, nil
