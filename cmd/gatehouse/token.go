@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"log/slog"
 	"maps"
@@ -39,7 +38,7 @@ func (c *cli) tokenCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			raw, err := readToken(c.in, path)
+			raw, err := c.readToken(path)
 			if err != nil {
 				return err
 			}
@@ -55,17 +54,12 @@ func (c *cli) tokenCommand() *cobra.Command {
 	return cmd
 }
 
-// readToken reads a token from a file, or from in.
-func readToken(in io.Reader, path string) (string, error) {
-	if path != "" && path != "-" {
-		f, err := os.Open(path)
-		if err != nil {
-			return "", err
-		}
-		defer f.Close() //nolint:errcheck // it is only read
-		in = f
+// readToken reads a token from a file, or from standard input.
+func (c *cli) readToken(path string) (string, error) {
+	if path == "" {
+		path = "-"
 	}
-	raw, err := io.ReadAll(io.LimitReader(in, maxTokenFile))
+	raw, err := c.readAtMost(path, maxTokenFile)
 	if err != nil {
 		return "", fmt.Errorf("reading the token: %w", err)
 	}
@@ -184,7 +178,7 @@ func (r *tokenReport) ours(ctx context.Context, cfg config.Config, raw string, n
 // theirs verifies a token of an identity provider.
 func (r *tokenReport) theirs(ctx context.Context, cfg config.Config, raw string) error {
 	r.Kind = kindUnknown
-	_, set, err := identityProviders(cfg, nil, slog.New(slog.DiscardHandler))
+	_, set, err := identityProviders(cfg, nil, slog.New(slog.DiscardHandler), nil)
 	if err != nil {
 		return err
 	}
@@ -281,11 +275,13 @@ func (frozenKeys) SwapSigningKeys(context.Context, []repo.SigningKey, []repo.Sig
 	return errFrozen
 }
 
+var errNoDatabase = errors.New("there is no database yet; the first start makes one")
+
 // openExisting opens the database as it is: it makes none, and changes no schema.
 func openExisting(ctx context.Context, cfg config.Config) (store, error) {
 	if path, embedded := sqlitePath(cfg); embedded {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			return nil, fmt.Errorf("there is no database %s yet; the first start makes one", path)
+			return nil, fmt.Errorf("%w: %s", errNoDatabase, path)
 		}
 	}
 	s, err := openStore(cfg)

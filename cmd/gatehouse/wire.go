@@ -70,7 +70,7 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if svc.hasher, err = newHasher(c); err != nil {
 		return nil, err
 	}
-	if svc.verifiers, svc.keySets, err = identityProviders(c, store, logger); err != nil {
+	if svc.verifiers, svc.keySets, err = identityProviders(c, store, logger, nil); err != nil {
 		return nil, err
 	}
 	revocations, err := newRevocations(c, store, issuer)
@@ -107,8 +107,9 @@ func newHasher(c config.Config) (*password.Hasher, error) {
 	})
 }
 
-// identityProviders returns no set where none is configured.
-func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger) ([]*cognito.Verifier, *cognito.Set, error) {
+// identityProviders returns no set where none is configured. The client may be
+// nil, and so may the store.
+func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger, client *http.Client) ([]*cognito.Verifier, *cognito.Set, error) {
 	if len(c.IDPs) == 0 {
 		return nil, nil, nil
 	}
@@ -131,7 +132,7 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger)
 			Name: p.Name, Region: p.Region, UserPool: p.UserPool, ReplicaRegions: p.ReplicaRegions, Issuer: p.Issuer, JWKSURL: p.JWKSURL,
 			ClientIDs: p.ClientIDs, RequiredGroups: p.RequiredGroups, RequiredScopes: p.RequiredScopes, Leeway: leeway, UnverifiedEmail: policy, Logger: logger,
 			OIDC: openIDProvider(p), RequireNonce: p.RequireNonce, GroupsClaim: p.GroupsClaim,
-			TrustEmail: p.TrustEmail, Claims: claimNames(p),
+			HTTPClient: client, TrustEmail: p.TrustEmail, Claims: claimNames(p),
 		})
 		if err != nil {
 			return nil, nil, fmt.Errorf("identity provider %q: %w", p.Name, err)
