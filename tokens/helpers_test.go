@@ -2,6 +2,9 @@ package tokens_test
 
 import (
 	"context"
+	"crypto"
+	"crypto/x509"
+	"encoding/pem"
 	"reflect"
 	"slices"
 	"sync"
@@ -107,3 +110,29 @@ func issue(tb testing.TB, s *tokens.Service, u tokens.AccessSubject) string {
 }
 
 var alice = tokens.AccessSubject{UserID: "42", SessionID: "0193-session"}
+
+// failChanges makes the store refuse every change with err.
+func (s *store) failChanges(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.makeErr = err
+}
+
+func generate(tb testing.TB, alg string) crypto.Signer {
+	tb.Helper()
+	k, err := tokens.Generate(alg)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return k
+}
+
+// pemOf is a private key as PKCS #8.
+func pemOf(tb testing.TB, k any) []byte {
+	tb.Helper()
+	der, err := x509.MarshalPKCS8PrivateKey(k)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der})
+}
