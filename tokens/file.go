@@ -1,9 +1,9 @@
 package tokens
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"os"
@@ -63,23 +63,24 @@ func readKeyFile(path string) (text []byte, mode os.FileMode, err error) {
 // parseKeyFile reads a JWK Set (RFC 7517 §5). The first private key of the algorithm signs, unless its "key_ops" leave
 // that out; all others are published and verify.
 func parseKeyFile(text []byte, algorithm string) ([]*signingKey, error) {
-	if !bytes.Contains(text, []byte(`"keys"`)) {
+	var set struct {
+		Keys []json.RawMessage `json:"keys"`
+	}
+	if err := json.Unmarshal(text, &set); err != nil || set.Keys == nil { // the cause may quote what was read
 		return nil, fmt.Errorf("%w: the key file is no JWK Set", ErrBadKey)
 	}
-	set, err := jwk.Parse(text)
-	if err != nil { // the cause may quote what was read
-		return nil, fmt.Errorf("%w: the key file is no JWK Set", ErrBadKey)
-	}
-	if set.Len() > maxKeyFileKeys {
+	if len(set.Keys) > maxKeyFileKeys {
 		return nil, fmt.Errorf("%w: the key file has more than %d keys", ErrBadKey, maxKeyFileKeys)
 	}
-	keys, signer := make([]*signingKey, 0, set.Len()), false
-	for i := range set.Len() {
-		entry, _ := set.Key(i)
-		m, err := fromJWK(entry)
+	keys, signer := make([]*signingKey, 0, len(set.Keys)), false
+	for i, entry := range set.Keys {
+		m, err := parseJWK(entry)
 		if err != nil {
-			id, _ := entry.KeyID()
-			return nil, fmt.Errorf("%w: key %d of the key file (kid %q): %w", ErrBadKey, i+1, id, err)
+			var named struct {
+				KeyID string `json:"kid"`
+			}
+			_ = json.Unmarshal(entry, &named) // without a name it has its number
+			return nil, fmt.Errorf("%w: key %d of the key file (kid %q): %w", ErrBadKey, i+1, named.KeyID, err)
 		}
 		method, _ := methodOf(m.algorithm)
 		k := &signingKey{id: m.id, method: method, private: m.private, public: m.public, jwk: m.jwk}

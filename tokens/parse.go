@@ -79,11 +79,7 @@ func parsePrivate(text []byte) (material, error) {
 
 func parseMaterial(text []byte) (material, error) {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
-		key, err := jwk.ParseKey(trimmed)
-		if err != nil {
-			return material{}, errors.New("it is no JWK") // the cause may quote it
-		}
-		return fromJWK(key)
+		return parseJWK(trimmed)
 	}
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
 		if raw, known, err := fromPEM(block); known {
@@ -121,11 +117,15 @@ func fromPEM(block *pem.Block) (key any, known bool, err error) {
 
 var errEncrypted = errors.New("it is encrypted: decrypt it first (openssl pkey -in FILE)")
 
-// fromJWK takes a private or a public JWK, whose "alg", "use" and "kid" count where they are given.
-func fromJWK(key jwk.Key) (material, error) {
+// parseJWK reads a private or a public JWK, whose "alg", "use" and "kid" count where they are given.
+func parseJWK(text []byte) (material, error) {
+	key, err := jwk.ParseKey(text)
 	var raw any
-	if err := jwk.Export(key, &raw); err != nil {
-		return material{}, errors.New("it is no key pair that can be read")
+	if err == nil {
+		err = jwk.Export(key, &raw)
+	}
+	if err != nil { // the cause may quote it
+		return material{}, errors.New("it is no JWK of a key that can be used")
 	}
 	m, err := newMaterial(raw)
 	if err != nil {

@@ -78,11 +78,11 @@ func (s *Service) Retire(ctx context.Context, id string, compromised bool) error
 	})
 }
 
-// takeOver retires all others when the key begins to sign.
+// takeOver retires all others when the key begins to sign, but those of algorithms that only another version knows.
 func (p policy) takeOver(keys []repo.SigningKey, by repo.SigningKey) []repo.SigningKey {
 	keys = slices.Clone(keys)
 	for i := range keys {
-		if before(by.SignsAt, keys[i].RetiredAt) {
+		if _, known := methodOf(keys[i].Algorithm); known && before(by.SignsAt, keys[i].RetiredAt) {
 			p.retire(&keys[i], by.SignsAt)
 		}
 	}
