@@ -52,6 +52,8 @@ type discovery struct {
 	failures  int          // since the last success
 	notBefore time.Time    // of the next fetch, while they fail
 	flight    *jwks.Flight // the fetch that is under way; nil: none
+
+	fetches, failed int // since the start
 }
 
 // metadata returns what is known, or waits for the fetch that may bring it.
@@ -84,6 +86,7 @@ func (d *discovery) current() (metadata, bool) {
 func (d *discovery) join(ctx context.Context) *jwks.Flight {
 	if d.flight == nil {
 		d.flight = jwks.NewFlight()
+		d.fetches++
 		go d.fly(context.WithoutCancel(ctx), d.flight)
 	}
 	return d.flight
@@ -112,9 +115,17 @@ func (d *discovery) fly(ctx context.Context, f *jwks.Flight) {
 	if err == nil {
 		d.failures, d.notBefore = 0, time.Time{}
 	} else {
+		d.failed++
 		d.logger.Warn("fetching the metadata", "url", d.url, "error", err, "failures", d.failures)
 	}
 	f.Land(err)
+}
+
+// counts returns how many fetches were begun, and how many have failed.
+func (d *discovery) counts() (fetches, failed int) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.fetches, d.failed
 }
 
 // read checks the metadata: whose it is (OpenID Connect Discovery §4.3), and that

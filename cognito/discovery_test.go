@@ -103,8 +103,8 @@ func TestBadMetadata(t *testing.T) {
 					t.Fatalf("while it is bad: %v", err)
 				}
 			}
-			if got := p.Discoveries(); got != 1 || p.Fetches() != 0 {
-				t.Errorf("%d fetches of metadata and %d of keys", got, p.Fetches())
+			if got := v.Stats(); p.Discoveries() != 1 || p.Fetches() != 0 || got.MetadataFetches != 1 || got.MetadataFailures != 1 {
+				t.Errorf("%d fetches of metadata and %d of keys; counted %+v", p.Discoveries(), p.Fetches(), got)
 			}
 			p.SetMetadata(cognitotest.Metadata{})
 			c.advance(time.Minute)
@@ -269,6 +269,44 @@ func TestMetadataOfHTTPS(t *testing.T) {
 	if !errors.Is(err, cognito.ErrKeysUnavailable) || w.fetched("http://127.0.0.1:9/keys") != 0 {
 		t.Errorf("keys on our loopback address: %v", err)
 	}
+}
+
+// FuzzMetadata answers with any bytes for the metadata: whatever they are, nothing
+// is asked but over https, and the token of somebody else stays refused.
+func FuzzMetadata(f *testing.F) {
+	f.Add([]byte(`{"issuer":"https://idp.test","jwks_uri":"https://idp.test/keys"}`))
+	f.Add([]byte(`{"issuer":"https://idp.test","jwks_uri":"http://127.0.0.1/keys","token_endpoint":"file:///x"}`))
+	f.Add([]byte(`{"issuer":"https://idp.test","JWKS_URI":"https://[::1]:9/","token_endpoint_auth_methods_supported":[1]}`))
+	f.Add([]byte(`[]`))
+	published, evil := cognitotest.NewKey(), cognitotest.NewKey()
+	keys := `{"keys":[` + cognitotest.JWK("kid-1", &published.PublicKey) + `]}`
+	token := cognitotest.Sign(evil, map[string]any{"kid": "kid-1"}, (&cognitotest.Pool{Issuer: "https://idp.test"}).IDToken("111", time.Now()))
+	f.Fuzz(func(t *testing.T, body []byte) {
+		v, err := cognito.New(cognito.Config{
+			Name: "c", Issuer: "https://idp.test", ClientIDs: []string{cognitotest.ClientID}, OIDC: &cognito.OIDC{},
+			App: &cognito.App{ClientID: cognitotest.ClientID},
+			HTTPClient: &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+				if r.URL.Scheme != "https" || r.URL.Host == "" {
+					t.Errorf("%s is asked", r.URL)
+				}
+				answer := keys
+				if strings.HasSuffix(r.URL.Path, "/.well-known/openid-configuration") {
+					answer = string(body)
+				}
+				return &http.Response{StatusCode: http.StatusOK, Body: io.NopCloser(strings.NewReader(answer))}, nil
+			})},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := v.VerifyID(t.Context(), token); err == nil {
+			t.Errorf("a forged token is taken with the metadata %q", body)
+		}
+		at, err := v.AuthorizeURL(t.Context(), cognitotest.RedirectURI)
+		if err == nil && !strings.HasPrefix(at, "https://") {
+			t.Errorf("people are sent to %q", at)
+		}
+	})
 }
 
 // TestManyWaitForTheMetadata asks at once when nothing is known: one fetch.

@@ -18,7 +18,8 @@ type Store interface {
 	LoadKeySet(ctx context.Context, url string) (body []byte, fetchedAt time.Time, err error)
 }
 
-// Stats counts what happened to a pool's keys, of all its issuers together.
+// Stats counts what happened to a provider's keys, of all its issuers together,
+// and to its metadata.
 type Stats struct {
 	Fetches     int       // begun
 	Failures    int       // of those
@@ -26,6 +27,9 @@ type Stats struct {
 	Keys        int       // that are known now
 	Ignored     int       // keys that the pool publishes and that can't be used
 	FetchedAt   time.Time // when the oldest set that is in use was fetched; zero: there is none
+
+	MetadataFetches  int // begun; of a pool none
+	MetadataFailures int // of those
 }
 
 // source returns a source of keys of this provider.

@@ -169,7 +169,8 @@ func (v *Verifier) audienceClient(t token) string {
 	if len(audience) == 0 || !ours(asked) || slices.ContainsFunc(audience, func(a any) bool { return !ours(a) }) {
 		return ""
 	}
-	return asked.(string)
+	client, _ := asked.(string)
+	return client
 }
 
 // comesWith checks an ID token of an OpenID provider against the access token

@@ -320,7 +320,7 @@ func TestRunFollowsTheIssuersInUse(t *testing.T) {
 		if _, err := v.VerifyID(ctx, issue(updated, "kid-1", key)); err != nil {
 			t.Error(err)
 		}
-		time.Sleep(30 * time.Minute)
+		time.Sleep(31 * time.Minute)
 		if got := [3]int{c.fetched(original), c.fetched(updated), c.fetched(replica)}; got != [3]int{7, 4, 0} {
 			t.Errorf("after it: %v fetches", got)
 		}

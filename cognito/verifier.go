@@ -219,6 +219,9 @@ func (v *Verifier) Stats() Stats {
 	for _, s := range v.sources {
 		sum.add(s.Stats())
 	}
+	if v.discovery != nil {
+		sum.MetadataFetches, sum.MetadataFailures = v.discovery.counts()
+	}
 	return sum
 }
 

@@ -27,7 +27,7 @@ func TestMetrics(t *testing.T) {
 		`gatehouse_http_requests_total{operation="POST /auth/sign-in",status="401"} 1`, `gatehouse_http_requests_total{operation="",status="404"} 1`,
 		`gatehouse_http_request_duration_seconds_count{operation="POST /auth/sign-in"} 1`, `gatehouse_swept_rows_total{table="sessions"} 0`,
 		`gatehouse_password_hashes_running 0`, `gatehouse_idp_keys{idp="cognito"} 2`, `gatehouse_idp_keys_ignored{idp="cognito"} 0`,
-		`gatehouse_idp_keys_fetched_timestamp_seconds{idp="cognito"} 1.7`, "go_goroutines", "process_resident_memory_bytes",
+		`gatehouse_idp_keys_fetched_timestamp_seconds{idp="cognito"} 1.7`, `gatehouse_idp_metadata_fetches_total{idp="cognito"} 0`, "go_goroutines", "process_resident_memory_bytes",
 	} {
 		if !strings.Contains(body, want) {
 			t.Errorf("the metrics lack %s", want)

@@ -37,7 +37,13 @@ func newBrowser(t *testing.T, fields map[string]string) *browser {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &browser{client: &http.Client{Jar: jar, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, fields: fields}
+	toTheApp := func(req *http.Request, _ []*http.Request) error {
+		if strings.HasPrefix(req.URL.String(), callback) {
+			return http.ErrUseLastResponse
+		}
+		return nil
+	}
+	return &browser{client: &http.Client{Jar: jar, CheckRedirect: toTheApp}, fields: fields}
 }
 
 var (
@@ -50,39 +56,49 @@ var (
 // and returns the parameters that come with them.
 func (b *browser) walk(t *testing.T, at string) url.Values {
 	t.Helper()
-	resp, err := b.client.Get(at) //nolint:noctx // the client of a test
+	here, page := b.open(t, http.MethodGet, at, nil)
 	for range 20 {
-		if err != nil {
-			t.Fatal(err)
-		}
-		page, err2 := io.ReadAll(resp.Body)
-		if resp.Body.Close(); err2 != nil {
-			t.Fatal(err2)
-		}
-		here := resp.Request.URL
-		if to := resp.Header.Get("Location"); to != "" {
-			next, err3 := here.Parse(to)
-			if err3 != nil {
-				t.Fatal(err3)
-			}
-			if strings.HasPrefix(next.String(), callback) {
-				return next.Query()
-			}
-			resp, err = b.client.Get(next.String()) //nolint:noctx // the client of a test
-			continue
+		if strings.HasPrefix(here.String(), callback) {
+			return here.Query()
 		}
 		action := formAction.FindSubmatch(page)
 		if action == nil {
-			t.Fatalf("%s answers %s, and no form:\n%s", here, resp.Status, page)
+			t.Fatalf("there is no form at %s:\n%s", here, page)
 		}
-		next, err3 := here.Parse(html.UnescapeString(string(action[1])))
-		if err3 != nil {
-			t.Fatal(err3)
+		next, err := here.Parse(html.UnescapeString(string(action[1])))
+		if err != nil {
+			t.Fatal(err)
 		}
-		resp, err = b.client.PostForm(next.String(), b.fill(page)) //nolint:noctx // the client of a test
+		here, page = b.open(t, http.MethodPost, next.String(), b.fill(page))
 	}
 	t.Fatal("there is no end of pages")
 	return nil
+}
+
+// open sends a request, follows redirects up to the app, and returns where they
+// end, and the page.
+func (b *browser) open(t *testing.T, method, at string, form url.Values) (here *url.URL, page []byte) {
+	t.Helper()
+	req, err := http.NewRequestWithContext(t.Context(), method, at, strings.NewReader(form.Encode()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if form != nil {
+		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	resp, err := b.client.Do(req)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // read to the end
+	if to, err := resp.Location(); err == nil {
+		return to, nil // the app's callback: all others were followed
+	}
+	page, err = io.ReadAll(resp.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return resp.Request.URL, page
 }
 
 // fill fills in a page's form.

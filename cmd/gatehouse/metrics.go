@@ -64,6 +64,8 @@ func (m *metrics) watch(svc *service) {
 		counter("gatehouse_idp_key_fetches_total", "Fetches of an identity provider's keys.", idp, func() float64 { return float64(v.Stats().Fetches) })
 		counter("gatehouse_idp_key_fetch_failures_total", "Those that failed.", idp, func() float64 { return float64(v.Stats().Failures) })
 		counter("gatehouse_idp_unknown_keys_total", "Tokens that named a key that the provider does not have.", idp, func() float64 { return float64(v.Stats().UnknownKeys) })
+		counter("gatehouse_idp_metadata_fetches_total", "Fetches of an OpenID provider's metadata.", idp, func() float64 { return float64(v.Stats().MetadataFetches) })
+		counter("gatehouse_idp_metadata_fetch_failures_total", "Those that failed.", idp, func() float64 { return float64(v.Stats().MetadataFailures) })
 		gauge("gatehouse_idp_keys", "Keys of an identity provider that are known.", idp, func() float64 { return float64(v.Stats().Keys) })
 		gauge("gatehouse_idp_keys_ignored", "Keys that an identity provider publishes and that can't be used.", idp, func() float64 { return float64(v.Stats().Ignored) })
 		gauge("gatehouse_idp_keys_fetched_timestamp_seconds", "When the oldest key set that is in use was fetched; 0: never.", idp, func() float64 {
