@@ -76,7 +76,7 @@ func get(url, token string) string {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer resp.Body.Close()
+	defer resp.Body.Close() //nolint:errcheck // read to the end
 	body, err := io.ReadAll(resp.Body)
 	if err != nil {
 		log.Fatal(err)

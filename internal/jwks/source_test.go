@@ -300,7 +300,7 @@ func TestLocate(t *testing.T) {
 	i := &issuer{}
 	i.publish(body(t, publicJWK(t, e)), "")
 	lost := errors.New("nobody knows")
-	var err error = lost
+	err := lost
 	s := source(t, i, func(c *jwks.Config) {
 		c.Locate = func(context.Context) (string, error) { return "https://elsewhere.test/keys", err }
 	})

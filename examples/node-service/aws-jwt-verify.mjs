@@ -1,0 +1,15 @@
+const { ISSUER: issuer, AUDIENCE: audience } = process.env;
+
+import { JwtVerifier } from "aws-jwt-verify";
+
+const verifier = JwtVerifier.create({
+  issuer,
+  audience,
+  jwksUri: new URL("/.well-known/jwks.json", issuer).href,
+  graceSeconds: 30,
+  customJwtCheck: ({ payload }) => {
+    if (payload.token_type !== "access") throw new Error("not an access token");
+  },
+});
+
+export const verify = (token) => verifier.verify(token);

@@ -1,0 +1,11 @@
+const { ISSUER: issuer, AUDIENCE: audience } = process.env;
+
+import { createRemoteJWKSet, jwtVerify } from "jose";
+
+const keys = createRemoteJWKSet(new URL("/.well-known/jwks.json", issuer));
+
+export async function verify(token) {
+  const { payload } = await jwtVerify(token, keys, { issuer, audience, algorithms: ["ES256"], clockTolerance: 30 });
+  if (payload.token_type !== "access") throw new Error("not an access token");
+  return payload;
+}
