@@ -2,6 +2,7 @@ package claims
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -26,9 +27,22 @@ type User struct {
 	Attributes    json.RawMessage // a JSON object; empty means {}
 }
 
-// subject is a user under evaluation; attributes are decoded once, and only where a rule asks for them.
+// Session is what rules may ask about the session that a token is for.
+type Session struct {
+	ID        string
+	Method    string // how it began: "password", or the name of the identity provider
+	CreatedAt time.Time
+}
+
+// Subject is whom the claims are about.
+type Subject struct {
+	User    User
+	Session Session
+}
+
+// subject is a Subject under evaluation; attributes are decoded once, and only where a rule asks for them.
 type subject struct {
-	user    User
+	Subject
 	decoded map[string]any
 }
 
@@ -36,11 +50,11 @@ func (s *subject) attributes() (map[string]any, error) {
 	if s.decoded != nil {
 		return s.decoded, nil
 	}
-	if len(s.user.Attributes) == 0 {
+	if len(s.User.Attributes) == 0 {
 		s.decoded = map[string]any{}
 		return s.decoded, nil
 	}
-	decoder := json.NewDecoder(bytes.NewReader(s.user.Attributes))
+	decoder := json.NewDecoder(bytes.NewReader(s.User.Attributes))
 	decoder.UseNumber() // an id of 19 digits must not come out rounded
 	var object map[string]any
 	if decoder.Decode(&object) != nil || object == nil {
@@ -56,13 +70,13 @@ func (s *subject) attributes() (map[string]any, error) {
 // column is a column of the user.
 type column func(User) any
 
-func (c column) value(s *subject) (any, error) { return c(s.user), nil }
+func (c column) value(_ context.Context, s *subject) (any, error) { return c(s.User), nil }
 
 // path leads to a value inside the attributes.
 type path []string
 
-// value is nil where the path leads nowhere: a user without the attribute has the claim all the same, as null.
-func (p path) value(s *subject) (any, error) {
+// value is nil where the path leads nowhere: without a default the claim is there all the same, as null.
+func (p path) value(_ context.Context, s *subject) (any, error) {
 	attributes, err := s.attributes()
 	if err != nil {
 		return nil, err
@@ -91,6 +105,11 @@ func newAttribute(name string) (source, error) {
 		return c, nil
 	}
 	return nil, fmt.Errorf("%w: %q (a user's own fields are named as attributes.%s)", ErrAttribute, name, name)
+}
+
+// columns are all of them.
+var columns = [...]string{
+	"id", "username", "email", "email_verified", "first_name", "last_name", "is_active", "is_staff", "is_superuser", "date_joined", "last_login",
 }
 
 // columnOf returns nil for what is no column. The password is none.

@@ -61,7 +61,7 @@ func TestEvaluate(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v", name, err)
 		}
-		got, err := set.Evaluate(c.user)
+		got, err := set.Evaluate(t.Context(), claims.Subject{User: c.user})
 		if err != nil {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -82,7 +82,7 @@ func TestRecordedClaims(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := set.Evaluate(alice)
+	got, err := set.Evaluate(t.Context(), claims.Subject{User: alice})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -122,7 +122,7 @@ func TestNewRefuses(t *testing.T) {
 		"a reserved name with a long s":     {rule("iſs", "email"), claims.ErrReserved},
 		"a name twice":                      {append(rule("a", "email"), rule("a", "email")...), claims.ErrDuplicate},
 		"a name twice, in two cases":        {append(rule("a", "email"), rule("A", "email")...), claims.ErrDuplicate},
-		"no attribute":                      {rule("a", ""), claims.ErrAttribute},
+		"no attribute":                      {rule("a", ""), claims.ErrKind},
 		"an unknown attribute":              {rule("a", "department"), claims.ErrAttribute},
 		"the password":                      {rule("a", "password"), claims.ErrAttribute},
 		"an attribute in another case":      {rule("a", "Email"), claims.ErrAttribute},
@@ -165,11 +165,11 @@ func TestBrokenAttributes(t *testing.T) {
 	}
 	for _, text := range []string{`[]`, `null`, `"secret-value"`, `{"plan":`, `{} {}`, `{}x`, `1`} {
 		u := claims.User{Attributes: json.RawMessage(text)}
-		got, err := asking.Evaluate(u)
+		got, err := asking.Evaluate(t.Context(), claims.Subject{User: u})
 		if !errors.Is(err, claims.ErrAttributes) || got != nil || strings.Contains(err.Error(), "secret-value") {
 			t.Errorf("%s: got %v, %v", text, got, err)
 		}
-		if _, err := indifferent.Evaluate(u); err != nil {
+		if _, err := indifferent.Evaluate(t.Context(), claims.Subject{User: u}); err != nil {
 			t.Errorf("%s, which no rule reads: %v", text, err)
 		}
 	}
@@ -181,7 +181,7 @@ func TestNoRules(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, err := set.Evaluate(alice); err != nil || len(got) != 0 || got == nil {
+	if got, err := set.Evaluate(t.Context(), claims.Subject{User: alice}); err != nil || len(got) != 0 || got == nil {
 		t.Errorf("got %#v, %v", got, err)
 	}
 }
@@ -196,7 +196,7 @@ func TestConcurrentUse(t *testing.T) {
 	var group sync.WaitGroup
 	for range 8 {
 		group.Go(func() {
-			got, err := set.Evaluate(alice)
+			got, err := set.Evaluate(t.Context(), claims.Subject{User: alice})
 			if err != nil || len(got) != 2 {
 				t.Errorf("got %v, %v", got, err)
 			}
@@ -214,7 +214,7 @@ func FuzzEvaluate(f *testing.F) {
 		if err != nil {
 			return
 		}
-		got, err := set.Evaluate(claims.User{Attributes: attributes})
+		got, err := set.Evaluate(t.Context(), claims.Subject{User: claims.User{Attributes: attributes}})
 		if err != nil {
 			return
 		}

@@ -1,6 +1,7 @@
 package claims_test
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 
@@ -15,7 +16,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	custom, err := set.Evaluate(claims.User{IsStaff: true, Attributes: json.RawMessage(`{"plan": {"name": "pro"}}`)})
+	custom, err := set.Evaluate(context.Background(), claims.Subject{User: claims.User{IsStaff: true, Attributes: json.RawMessage(`{"plan": {"name": "pro"}}`)}})
 	fmt.Println(custom, err)
 	// Output: map[is_staff:true plan:pro] <nil>
 }

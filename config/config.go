@@ -20,7 +20,8 @@ type Config struct {
 	Sessions        Sessions       `yaml:"sessions"`
 	Cookies         Cookies        `yaml:"cookies"`
 	CSRF            string         `yaml:"csrf" doc:"token: refresh and logoff need the CSRF token. origin: a browser's Origin or Sec-Fetch-Site is enough."`
-	Claims          []Claim        `yaml:"claims" doc:"Custom claims of access tokens, a list of {name, attribute}."`
+	Claims          []Claim        `yaml:"claims" doc:"Custom claims of access tokens, a list; see docs/claims.md."`
+	Webhooks        []Webhook      `yaml:"webhooks" doc:"Services that claims come from, a list."`
 	UserFields      []string       `yaml:"user_fields" doc:"Members of user in the answers; empty: no user."`
 	IDPs            []IDP          `yaml:"idps" doc:"Identity providers, a list; see docs/cognito.md and docs/oidc.md."`
 	Revocations     Revocations    `yaml:"revocations"`
@@ -45,6 +46,7 @@ type Tokens struct {
 	Leeway          time.Duration `yaml:"leeway" doc:"How far the clocks of replicas and identity providers may differ."`
 	UserIDClaim     string        `yaml:"user_id_claim" doc:"The claim with the user's id."`
 	UserIDType      string        `yaml:"user_id_type" doc:"string, or number: an id that is a whole number becomes a JSON number."`
+	MaxBytes        int           `yaml:"max_bytes" doc:"The longest access token that is handed out; 16384 at most."`
 }
 
 // Sessions says what a session forgives.
@@ -63,12 +65,6 @@ type Cookies struct {
 	SameSite    string `yaml:"same_site" doc:"strict, lax or none."`
 	Domain      string `yaml:"domain" doc:"Domain of the cookies; empty: the host alone."`
 	Profile     string `yaml:"profile" doc:"seed: the names and the path above. hardened: __Host- before the names, path /."`
-}
-
-// Claim is one custom claim.
-type Claim struct {
-	Name      string `yaml:"name" doc:"Of the claim."`
-	Attribute string `yaml:"attribute" doc:"A column of the user, or a path into attributes."`
 }
 
 // IDP is one identity provider.
@@ -160,7 +156,7 @@ func Default() Config {
 		Listen: "127.0.0.1:8080", DatabaseURL: "sqlite:gatehouse.db", Issuer: "http://localhost:8080", BasePath: "/auth",
 		Tokens: Tokens{
 			Algorithm: "ES256", AccessLifetime: 5 * time.Minute, RefreshLifetime: 24 * time.Hour, SessionLifetime: 720 * time.Hour,
-			Leeway: 30 * time.Second, UserIDClaim: "user_id", UserIDType: "string",
+			Leeway: 30 * time.Second, UserIDClaim: "user_id", UserIDType: "string", MaxBytes: 4096,
 		},
 		Keys:     Keys{JWKSMaxAge: 5 * time.Minute},
 		Sessions: Sessions{Grace: 30 * time.Second, LateRetries: 1},

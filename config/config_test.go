@@ -275,12 +275,6 @@ func TestValidate(t *testing.T) {
 		{"a path without a slash", func(c *config.Config) { c.Cookies.Path = "x" }, "cookies.path"},
 		{"hardened with a domain", func(c *config.Config) { c.Cookies.Profile, c.Cookies.Domain = "hardened", "a.test" }, "hardened"},
 		{"a claim without an attribute", func(c *config.Config) { c.Claims = []config.Claim{{Name: "a"}} }, "claims[0]"},
-		{"a reserved claim", func(c *config.Config) { c.Claims = []config.Claim{{Name: "SUB", Attribute: "id"}} }, "reserved"},
-		{"a name of the token's header", func(c *config.Config) { c.Claims = []config.Claim{{Name: "Kid", Attribute: "id"}} }, "reserved"},
-		{"the user-id claim", func(c *config.Config) { c.Claims = []config.Claim{{Name: "User_ID", Attribute: "id"}} }, "reserved"},
-		{"a claim twice", func(c *config.Config) {
-			c.Claims = []config.Claim{{Name: "a", Attribute: "id"}, {Name: "A", Attribute: "id"}}
-		}, "twice"},
 		{"a member that users don't have", func(c *config.Config) { c.UserFields = []string{"emial"} }, `did you mean "email"?`},
 		{"an identity provider", with(func(*config.IDP) {}), ""},
 		{"one without clients", with(func(p *config.IDP) { p.ClientIDs = nil }), "client_ids"},

@@ -149,6 +149,13 @@ func (l *loader) value(key string, node *yaml.Node, into reflect.Value) {
 			l.section(fmt.Sprintf("%s[%d].", key, i), item, list.Index(i))
 		}
 		into.Set(list)
+	case into.Type() == reflect.TypeFor[Value]():
+		v, err := valueOf(node)
+		if err != nil {
+			l.fail("line %d: %s must be %s", node.Line, key, wanted(into.Type()))
+			return
+		}
+		into.Set(reflect.ValueOf(v))
 	default:
 		fresh := reflect.New(into.Type())
 		if !fits(node, into.Type()) || node.Decode(fresh.Interface()) != nil {

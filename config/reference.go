@@ -22,7 +22,7 @@ func Reference() string {
 	for _, list := range []struct {
 		title string
 		item  any
-	}{{"A claim", Claim{}}, {"A header for proxies", ForwardHeader{}}, {"An identity provider", IDP{}}} {
+	}{{"A claim", Claim{}}, {"A webhook", Webhook{}}, {"A header for proxies", ForwardHeader{}}, {"An identity provider", IDP{}}} {
 		fmt.Fprintf(&b, "\n%s has these keys:\n\n| key | what |\n|---|---|\n", list.title)
 		for i := range reflect.TypeOf(list.item).NumField() {
 			tag := reflect.TypeOf(list.item).Field(i).Tag

@@ -9,12 +9,14 @@ import (
 
 // isSection reports whether a type is a struct of settings.
 func isSection(t reflect.Type) bool {
-	return t.Kind() == reflect.Struct && t != reflect.TypeFor[netip.Prefix]()
+	return t.Kind() == reflect.Struct && t != reflect.TypeFor[netip.Prefix]() && t != reflect.TypeFor[Value]()
 }
 
 // wanted says in words what a value of a type looks like.
 func wanted(t reflect.Type) string {
 	switch {
+	case t == reflect.TypeFor[Value]():
+		return "a value that JSON has"
 	case t == reflect.TypeFor[time.Duration]():
 		return "a duration like 30s, 5m or 24h"
 	case t == reflect.TypeFor[[]netip.Prefix]():

@@ -117,20 +117,6 @@ func (k *checker) cookies(c Config) {
 	}
 }
 
-func (k *checker) claims(c Config) {
-	seen := map[string]bool{}
-	for i, claim := range c.Claims {
-		folded := strings.ToLower(claim.Name)
-		k.demand(claim.Name != "" && claim.Attribute != "", "claims[%d] needs a name and an attribute", i)
-		k.demand(!slices.Contains(reservedClaims, folded) && !strings.EqualFold(claim.Name, c.Tokens.UserIDClaim), "claims[%d]: the name %q is reserved", i, claim.Name)
-		k.demand(!seen[folded], "claims[%d]: the name %q is given twice", i, claim.Name)
-		seen[folded] = true
-	}
-	for _, field := range c.UserFields {
-		k.demand(slices.Contains(userFields, field), "user_fields: there is no %q%s", field, suggestion(field, userFields))
-	}
-}
-
 func (k *checker) limits(c Config) {
 	p, t, s, d := c.Passwords, c.Throttle, c.Server, c.Database
 	k.demand(p.Time >= 1 && p.Time <= 100 && p.Threads >= 1 && p.Threads <= 16 && p.Memory >= 8*uint32(p.Threads) && p.Memory <= 1<<20,

@@ -25,6 +25,12 @@ var (
 	ErrNoSuchSession = errors.New("session: no such session of this user")
 	// ErrWrongPassword: the current password, asked for once more, is not right.
 	ErrWrongPassword = errors.New("session: wrong password")
+	// ErrClaimsUnavailable: a service that the claims of the token come from did not answer as it should. Nothing has
+	// happened to the session; later it may go well.
+	ErrClaimsUnavailable = errors.New("session: the claims are not available")
+	// ErrClaims: the claims of this user can't be computed, or are too large for a token, until somebody changes the
+	// user or the rules.
+	ErrClaims = errors.New("session: the claims can't be made")
 	// ErrInvalidClient: no client has this id and secret.
 	ErrInvalidClient = errors.New("session: no client with these credentials")
 	// ErrNotRevocable: the token is valid, but has no session here that could be ended.

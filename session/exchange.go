@@ -32,7 +32,7 @@ func (s *Service) Exchange(ctx context.Context, pair IDPTokens, c Client) (Grant
 	if err != nil {
 		return Grant{}, fmt.Errorf("verifying the identity provider's tokens: %w", err)
 	}
-	return s.admit(ctx, identity, identity.IDTokenDigest, c, now)
+	return s.admit(ctx, identity, identity.IDTokenDigest, s.start, c, now)
 }
 
 // AuthorizationCode is what came back from an identity provider's page, with
@@ -70,7 +70,7 @@ func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Cl
 	if err != nil {
 		return Grant{}, fmt.Errorf("exchanging an authorization code: %w", err)
 	}
-	return s.admit(ctx, identity, digest, c, now)
+	return s.admit(ctx, identity, digest, s.startSpent, c, now)
 }
 
 // AuthorizeURL is where the users of a provider sign in; see
@@ -90,8 +90,26 @@ func (s *Service) app(idp string) (*cognito.Verifier, error) {
 	return s.IdentityProviders.App(idp)
 }
 
+// starter stores a session and grants its first tokens, in one order or the other.
+type starter func(ctx context.Context, user repo.User, begun repo.Session, p repo.Proof, c Client, now time.Time) (Grant, error)
+
+// startSpent is start for what can't be presented to the provider again: the
+// session comes first. Where its tokens can't be made, the client's retry within
+// the grace finds it.
+func (s *Service) startSpent(
+	ctx context.Context, user repo.User, begun repo.Session, p repo.Proof, c Client, now time.Time,
+) (Grant, error) {
+	if err := s.open(ctx, user, begun, p, c, now); err != nil {
+		return Grant{}, err
+	}
+	user.LastLogin = now
+	return s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), now)
+}
+
 // admit opens a session for a verified identity, once for what was presented.
-func (s *Service) admit(ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, c Client, now time.Time) (Grant, error) {
+func (s *Service) admit(
+	ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, start starter, c Client, now time.Time,
+) (Grant, error) {
 	user, err := s.userOf(ctx, identity, c, now)
 	if err != nil {
 		return Grant{}, err
@@ -103,7 +121,7 @@ func (s *Service) admit(ctx context.Context, identity cognito.Identity, digest [
 	begun := s.newSession(user.ID, identity.Provider, c, now)
 	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
 	x := &repo.Exchange{Digest: digest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
-	grant, err := s.start(ctx, user, begun, repo.Proof{Exchange: x}, c, now)
+	grant, err := start(ctx, user, begun, repo.Proof{Exchange: x}, c, now)
 	switch {
 	case errors.Is(err, repo.ErrConflict):
 		return s.exchangedBefore(ctx, x.Digest, c, now)
@@ -134,7 +152,7 @@ func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, 
 		s.record(ctx, event("exchange_replayed", su.User.ID, su.Session.ID, c, now, nil))
 		return Grant{}, ErrReplayed
 	}
-	return s.grant(su, current(su.Session), now)
+	return s.grant(ctx, su, current(su.Session), now)
 }
 
 // userOf returns the user of an identity. Only (issuer, subject) says who it

@@ -69,15 +69,19 @@ func (s *Service) Refresh(ctx context.Context, presented []tokens.Refresh, c Cli
 const maxTries = 4
 
 // refresh is the common path in one statement, and the slow one where that
-// found nothing to advance.
+// found nothing to advance. Where the claims may fail it is the slow one at
+// once: a client that gets no answer for a long time, because others give none,
+// must find its token still current.
 func (s *Service) refresh(ctx context.Context, p tokens.Refresh, c Client, now time.Time) (Grant, error) {
 	for range maxTries {
-		su, err := s.Store.RotateSession(ctx, p.SessionID, p.Generation, now, now.Add(s.Policy.RefreshLifetime))
-		if err == nil {
-			return s.grant(su, current(su.Session), now)
-		}
-		if !errors.Is(err, repo.ErrStale) {
-			return Grant{}, fmt.Errorf("rotating a session: %w", err)
+		if !s.Claims.MayFail() {
+			su, err := s.rotate(ctx, p, now)
+			if err == nil {
+				return s.grant(ctx, su, current(su.Session), now)
+			}
+			if !errors.Is(err, repo.ErrStale) {
+				return Grant{}, err
+			}
 		}
 		grant, err := s.refreshSlowly(ctx, p, c, now)
 		if !errors.Is(err, repo.ErrStale) {
@@ -87,7 +91,16 @@ func (s *Service) refresh(ctx context.Context, p tokens.Refresh, c Client, now t
 	return Grant{}, fmt.Errorf("refreshing a session that never holds still: %w", repo.ErrUnavailable)
 }
 
-// refreshSlowly reads the session, decides and carries out. ErrStale means that
+func (s *Service) rotate(ctx context.Context, p tokens.Refresh, now time.Time) (repo.SessionUser, error) {
+	su, err := s.Store.RotateSession(ctx, p.SessionID, p.Generation, now, now.Add(s.Policy.RefreshLifetime))
+	if err != nil {
+		return repo.SessionUser{}, fmt.Errorf("rotating a session: %w", err)
+	}
+	return su, nil
+}
+
+// refreshSlowly reads the session, decides, makes the tokens and then carries
+// out: where the tokens can't be made, the session has not moved. ErrStale means that
 // the session has moved on meanwhile.
 func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client, now time.Time) (Grant, error) {
 	su, err := s.Store.FindSession(ctx, p.SessionID)
@@ -98,16 +111,27 @@ func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client,
 	out := Decide(state, Presented{Generation: p.Generation}, s.Policy, now)
 	switch out.Kind {
 	case Rotate:
-		return Grant{}, repo.ErrStale
+		grant, err := s.grant(ctx, su, out.Successor, now)
+		if err != nil {
+			return Grant{}, err
+		}
+		if _, err := s.rotate(ctx, p, now); err != nil {
+			return Grant{}, err
+		}
+		return grant, nil
 	case Retry:
-		return s.grant(su, out.Successor, now)
+		return s.grant(ctx, su, out.Successor, now)
 	case LateRetry:
+		grant, err := s.grant(ctx, su, out.Successor, now)
+		if err != nil {
+			return Grant{}, err
+		}
 		e := event("refresh_late_retry", su.User.ID, p.SessionID, c, now, map[string]any{"generation": p.Generation})
 		// One more than was seen: of two tabs that retry together the second finds it spent, looks again, and need not pay.
 		if err := s.Store.ForgiveLateRetry(ctx, p.SessionID, state.Generation, state.LateRetries+1, e); err != nil {
 			return Grant{}, fmt.Errorf("forgiving a late retry: %w", err)
 		}
-		return s.grant(su, out.Successor, now)
+		return grant, nil
 	case Reuse:
 		e := event("refresh_reuse", su.User.ID, p.SessionID, c, now, map[string]any{
 			"reason": out.Reason.String(), "presented": p.Generation, "current": state.Generation,

@@ -52,9 +52,12 @@ type IdentityProviders interface {
 	App(name string) (*cognito.Verifier, error)
 }
 
-// Claims computes the custom claims of a user's access token.
+// Claims computes the custom claims of an access token.
 type Claims interface {
-	Evaluate(u claims.User) (map[string]any, error)
+	Evaluate(ctx context.Context, about claims.Subject) (map[string]any, error)
+	// MayFail reports whether Evaluate asks others, or can fail otherwise on a user who is as the store keeps it. A
+	// session is then only advanced when its claims are there.
+	MayFail() bool
 }
 
 // Config is what a Service works with. Every interface is required but
@@ -139,17 +142,22 @@ type Grant struct {
 }
 
 // grant mints the tokens for a session whose current generation is the
-// successor's.
-func (s *Service) grant(su repo.SessionUser, next Successor, now time.Time) (Grant, error) {
-	custom, err := s.Claims.Evaluate(claimsUser(su.User))
+// successor's. It changes nothing in the store.
+func (s *Service) grant(ctx context.Context, su repo.SessionUser, next Successor, now time.Time) (Grant, error) {
+	custom, err := s.Claims.Evaluate(ctx, claims.Subject{User: ClaimsUser(su.User), Session: claims.Session{
+		ID: su.Session.ID, Method: su.Session.Method, CreatedAt: su.Session.CreatedAt,
+	}})
 	if err != nil {
-		return Grant{}, fmt.Errorf("computing the claims of user %s: %w", su.User.ID, err)
+		return Grant{}, claimsError(su.User.ID, err)
 	}
 	access, accessExpires, err := s.Tokens.IssueAccess(tokens.AccessSubject{
 		UserID: su.User.ID, SessionID: su.Session.ID, Custom: custom,
 	}, now, su.Session.ExpiresAt)
 	if errors.Is(err, tokens.ErrSessionOver) { // it ends within the second
 		return Grant{}, &SignedOutError{Reason: ReasonExpired}
+	}
+	if errors.Is(err, tokens.ErrTooLarge) {
+		return Grant{}, claimsError(su.User.ID, err)
 	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("issuing an access token: %w", err)
@@ -214,7 +222,17 @@ func newID() string {
 	return uuid.Must(uuid.NewV7()).String() // fails only where crypto/rand does, which ends the program
 }
 
-func claimsUser(u repo.User) claims.User {
+// claimsError says whether it is worth trying again.
+func claimsError(userID string, err error) error {
+	kind := ErrClaims
+	if errors.Is(err, claims.ErrUnavailable) {
+		kind = ErrClaimsUnavailable
+	}
+	return fmt.Errorf("%w: user %s: %w", kind, userID, err)
+}
+
+// ClaimsUser is a user as the rules for claims see it.
+func ClaimsUser(u repo.User) claims.User {
 	return claims.User{
 		ID: u.ID, Username: u.Username, Email: u.Email, EmailVerified: u.EmailVerified,
 		FirstName: u.FirstName, LastName: u.LastName,

@@ -113,21 +113,29 @@ func (s *Service) start(
 ) (Grant, error) {
 	// The tokens come first: where they can't be made, nothing has happened.
 	user.LastLogin = now
-	grant, err := s.grant(repo.SessionUser{Session: begun, User: user}, current(begun), now)
+	grant, err := s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), now)
 	if err != nil {
 		return Grant{}, err
 	}
+	if err := s.open(ctx, user, begun, p, c, now); err != nil {
+		return Grant{}, err
+	}
+	return grant, nil
+}
+
+// open stores the session.
+func (s *Service) open(ctx context.Context, user repo.User, begun repo.Session, p repo.Proof, c Client, now time.Time) error {
 	e := event("sign_in", user.ID, begun.ID, c, now, map[string]any{"method": begun.Method})
-	err = s.Store.StartSession(ctx, begun, p, e)
+	err := s.Store.StartSession(ctx, begun, p, e)
 	switch {
 	case errors.Is(err, repo.ErrConflict) && p.Exchange == nil:
 		// The id is new: it was this very session that was stored, and the connection broke before the answer. The driver
 		// then tries again by itself.
-		return grant, nil
+		return nil
 	case err != nil:
-		return Grant{}, fmt.Errorf("starting a session: %w", err)
+		return fmt.Errorf("starting a session: %w", err)
 	}
-	return grant, nil
+	return nil
 }
 
 // record stores an event about something that has been decided already. That it

@@ -24,7 +24,7 @@ type AccessSubject struct {
 // reservedName reports whether a claim of this name, in whatever case, is this package's to write, as a claim or in the
 // header, with which sloppy readers mix claims up. Case matters in JSON, but not to every reader of it.
 func reservedName(name string) bool {
-	for _, r := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type", "kid", "alg", "typ"} {
+	for _, r := range [...]string{"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type", "kid", "alg", "typ", "crit"} {
 		if strings.EqualFold(name, r) {
 			return true
 		}
@@ -59,7 +59,7 @@ func (s *Service) IssueAccess(u AccessSubject, now, notAfter time.Time) (token s
 		return "", time.Time{}, fmt.Errorf("signing an access token: %w", err)
 	}
 	if len(token) > s.cfg.MaxTokenBytes {
-		return "", time.Time{}, fmt.Errorf("%w: %d bytes, the budget is %d", ErrTooLarge, len(token), s.cfg.MaxTokenBytes)
+		return "", time.Time{}, s.tooLarge(len(token), u.Custom)
 	}
 	return token, expires, nil
 }

@@ -46,7 +46,7 @@ var (
 var (
 	// ErrNotReady says that no key may sign: Load has not succeeded yet.
 	ErrNotReady = errors.New("tokens: no signing key is loaded")
-	// ErrTooLarge says that the token would be larger than Config.MaxTokenBytes.
+	// ErrTooLarge says that the token would be larger than Config.MaxTokenBytes; see TooLargeError.
 	ErrTooLarge = errors.New("tokens: token too large")
 	// ErrReservedClaim says that a custom claim has a name that this package writes itself.
 	ErrReservedClaim = errors.New("tokens: reserved claim")

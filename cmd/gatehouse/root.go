@@ -43,7 +43,7 @@ func newRoot(io streams) *cobra.Command {
 	root.SetErr(io.err)
 	root.PersistentFlags().StringVar(&c.configPath, "config", os.Getenv("GATEHOUSE_CONFIG"), "the configuration file (YAML)")
 	root.PersistentFlags().BoolVar(&c.json, "json", false, "print JSON")
-	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.userCommand(), c.sessionCommand(), c.tokenCommand(), c.doctorCommand(), c.keyCommand(), c.clientCommand(), c.healthcheckCommand(), c.versionCommand())
+	root.AddCommand(c.serveCommand(), c.migrateCommand(), c.userCommand(), c.sessionCommand(), c.tokenCommand(), c.doctorCommand(), c.keyCommand(), c.clientCommand(), c.claimsCommand(), c.healthcheckCommand(), c.versionCommand())
 	return root
 }
 

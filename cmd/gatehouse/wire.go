@@ -50,6 +50,7 @@ func openStore(c config.Config) (store, error) {
 type service struct {
 	handler   http.Handler
 	tokens    *tokens.Service
+	claims    *claims.Set
 	hasher    *password.Hasher
 	verifiers []*cognito.Verifier
 	keySets   *cognito.Set // nil: no identity provider
@@ -63,10 +64,14 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if err != nil {
 		return nil, err
 	}
+	custom, err := newClaims(c, issuer, logger)
+	if err != nil {
+		return nil, err
+	}
 	if err := issuer.Load(ctx); err != nil {
 		return nil, fmt.Errorf("loading the signing keys: %w", err)
 	}
-	svc := &service{tokens: issuer}
+	svc := &service{tokens: issuer, claims: custom}
 	if svc.hasher, err = newHasher(c); err != nil {
 		return nil, err
 	}
@@ -95,7 +100,7 @@ func newTokens(c config.Config, keys tokens.KeyStore, logger *slog.Logger) (*tok
 	return tokens.New(tokens.Config{
 		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
 		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
-		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType,
+		UserIDClaim: c.Tokens.UserIDClaim, UserIDType: c.Tokens.UserIDType, MaxTokenBytes: c.Tokens.MaxBytes,
 		Secret: c.Secret, SecretFallbacks: c.SecretFallbacks, Keys: keys, JWKSMaxAge: c.Keys.JWKSMaxAge, RotateEvery: c.Keys.RotateEvery, KeyFile: c.Keys.File, Logger: logger,
 	})
 }
@@ -144,16 +149,8 @@ func identityProviders(c config.Config, store repo.KeySets, logger *slog.Logger,
 }
 
 func newSessions(c config.Config, store repo.Repository, svc *service, logger *slog.Logger) (*session.Service, error) {
-	rules := make([]claims.Rule, 0, len(c.Claims))
-	for _, r := range c.Claims {
-		rules = append(rules, claims.Rule{Name: r.Name, Attribute: r.Attribute})
-	}
-	custom, err := claims.New(claims.Config{Rules: rules, UserIDClaim: c.Tokens.UserIDClaim})
-	if err != nil {
-		return nil, err
-	}
 	sc := session.Config{
-		Store: store, Tokens: svc.tokens, Passwords: svc.hasher, Claims: custom,
+		Store: store, Tokens: svc.tokens, Passwords: svc.hasher, Claims: svc.claims,
 		Policy: policyOf(c), SessionLifetime: c.Tokens.SessionLifetime,
 		Limits: session.Limits{
 			Window: c.Throttle.Window, PerAccountAndNetwork: c.Throttle.PerAccountAndNetwork,

@@ -1,0 +1,61 @@
+package claims
+
+import (
+	"context"
+	"sync"
+	"time"
+)
+
+const (
+	// shutAfter is how many calls in a row that nobody answered shut a gate.
+	shutAfter = 5
+	// shutFor is how long it stays shut. The first call afterwards that is not answered shuts it again.
+	shutFor = 5 * time.Second
+)
+
+// gate stands before something that may hang: it lets so many calls in at once,
+// and none for a while after several were not answered.
+type gate struct {
+	slots chan struct{}
+	now   func() time.Time
+
+	mutex      sync.Mutex
+	unanswered int // in a row
+	shutUntil  time.Time
+}
+
+func newGate(slots int, now func() time.Time) *gate {
+	return &gate{slots: make(chan struct{}, slots), now: now}
+}
+
+// enter waits for a slot until the context is done. Who entered leaves once.
+func (g *gate) enter(ctx context.Context) error {
+	if g.shut() {
+		return errResting
+	}
+	select {
+	case g.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return errBusy
+	}
+}
+
+func (g *gate) shut() bool {
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	return g.now().Before(g.shutUntil)
+}
+
+func (g *gate) leave(answered bool) {
+	<-g.slots
+	g.mutex.Lock()
+	defer g.mutex.Unlock()
+	if answered {
+		g.unanswered = 0
+		return
+	}
+	if g.unanswered++; g.unanswered >= shutAfter {
+		g.shutUntil = g.now().Add(shutFor)
+	}
+}

@@ -1,0 +1,65 @@
+package claims
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// reply is what came of asking one remote.
+type reply struct {
+	claims map[string]any
+	err    error
+	took   time.Duration
+}
+
+// askEach asks all remotes at once and waits for them.
+func (s *Set) askEach(ctx context.Context, sub *subject) []reply {
+	replies := make([]reply, len(s.remotes))
+	done := make(chan struct{})
+	if _, err := sub.attributes(); err != nil { // decoded here, once, and not by all of them
+		for i := range replies {
+			replies[i].err = err
+		}
+		return replies
+	}
+	for i, r := range s.remotes {
+		go func() {
+			start := time.Now()
+			claims, err := r.ask(ctx, sub)
+			if err != nil {
+				err = fmt.Errorf("%w: %s: %w", ErrUnavailable, r.from(), err)
+			}
+			replies[i] = reply{claims, err, time.Since(start)}
+			done <- struct{}{}
+		}()
+	}
+	for range s.remotes {
+		<-done
+	}
+	return replies
+}
+
+// askAll adds what the remotes answer to the claims.
+func (s *Set) askAll(ctx context.Context, sub *subject, claims map[string]any) error {
+	for i, reply := range s.askEach(ctx, sub) {
+		if reply.err == nil {
+			for name, v := range reply.claims {
+				claims[name] = v
+			}
+			continue
+		}
+		asked := s.remotes[i].asked()
+		if asked == nil {
+			return reply.err
+		}
+		for _, r := range asked {
+			if !r.hasFallback {
+				return fmt.Errorf("claim %q: %w", r.name, reply.err)
+			}
+			claims[r.name] = r.fallback
+		}
+		s.logger.WarnContext(ctx, "the defaults of claims stand for a failure", "error", reply.err)
+	}
+	return nil
+}
