@@ -78,6 +78,8 @@ func contractCases() []contractCase {
 		{"sign-in: a fault", signIn, func(f *fakes) { f.signIn = fault }, 500, api.ProblemCodeInternalError},
 		{"sign-in: a panic", signIn, func(f *fakes) { f.panics = "a panic" }, 500, api.ProblemCodeInternalError},
 		{"sign-in: hashing is busy", signIn, func(f *fakes) { f.signIn = password.ErrBusy }, 503, api.ProblemCodeHashingBusy},
+		{"sign-in: claims out of reach", signIn, func(f *fakes) { f.signIn = fmt.Errorf("a: %w", session.ErrClaimsUnavailable) }, 503, api.ProblemCodeClaimsUnavailable},
+		{"sign-in: claims that can't be made", signIn, func(f *fakes) { f.signIn = fmt.Errorf("a: %w", session.ErrClaims) }, 500, api.ProblemCodeClaimsFailed},
 		{"sign-in: no store", signIn, func(f *fakes) { f.signIn = store }, 503, api.ProblemCodeStoreUnavailable},
 
 		{"exchange", exchange, nil, 200, ""},
@@ -87,12 +89,15 @@ func contractCases() []contractCase {
 		{"exchange: replayed", exchange, func(f *fakes) { f.exchange = session.ErrReplayed }, 409, api.ProblemCodeExchangeReplayed},
 		{"exchange: expired", exchange, func(f *fakes) { f.exchange = cognito.ErrExpired }, 410, api.ProblemCodeIdpTokenExpired},
 		{"exchange: a fault", exchange, func(f *fakes) { f.exchange = fault }, 500, api.ProblemCodeInternalError},
+		{"exchange: claims out of reach", exchange, func(f *fakes) { f.exchange = session.ErrClaimsUnavailable }, 503, api.ProblemCodeClaimsUnavailable},
 		{"exchange: no keys", exchange, func(f *fakes) { f.exchange = cognito.ErrKeysUnavailable }, 503, api.ProblemCodeIdpUnavailable},
 
 		{"refresh", refresh, nil, 200, ""},
 		{"refresh: no cookie", sends(post("/auth/refresh/", "{}")), nil, 401, api.ProblemCodeTokenNotValid},
 		{"refresh: no CSRF token", func(h *harness) request { return without(h.signed(post("/auth/refresh/", "")), "X-Csrf-Token") }, nil, 403, api.ProblemCodeCsrfFailed},
 		{"refresh: a fault", refresh, func(f *fakes) { f.refresh = fault }, 500, api.ProblemCodeInternalError},
+		{"refresh: claims out of reach", refresh, func(f *fakes) { f.refresh = session.ErrClaimsUnavailable }, 503, api.ProblemCodeClaimsUnavailable},
+		{"refresh: claims that can't be made", refresh, func(f *fakes) { f.refresh = session.ErrClaims }, 500, api.ProblemCodeClaimsFailed},
 		{"refresh: no store", refresh, func(f *fakes) { f.refresh = store }, 503, api.ProblemCodeStoreUnavailable},
 
 		{"logoff", logoff, nil, 200, ""},

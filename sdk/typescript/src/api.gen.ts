@@ -776,7 +776,7 @@ export interface components {
          * @description What a program branches on. Never changes its meaning.
          * @enum {string}
          */
-        ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_code_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "invalid_client" | "unsupported_token_type" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable";
+        ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_code_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "invalid_client" | "unsupported_token_type" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable" | "claims_unavailable" | "claims_failed";
         FieldError: {
             /** @description Where in the body, as a JSON pointer (RFC 6901); a header by its name. */
             pointer: string;
@@ -1260,7 +1260,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description A fault of the service: `internal_error`. The log has the cause under the request id. */
+        /** @description A fault of the service: `internal_error`; `claims_failed`, where the claims of this user can't be made or are too large for a token. The log has the cause under the request id. */
         InternalError: {
             headers: {
                 "X-Request-ID": components["headers"]["RequestID"];
@@ -1284,7 +1284,8 @@ export interface components {
          * @description The service can't do it now; nothing was decided and the cookies stay.
          *     `store_unavailable`: the database can't be reached. `hashing_busy`: too many sign-ins at
          *     once. `idp_unavailable`: the identity provider's keys can't be fetched, or its token endpoint
-         *     does not answer.
+         *     does not answer. `claims_unavailable`: a service that claims of the token come from does not
+         *     answer as it should.
          */
         Unavailable: {
             headers: {
