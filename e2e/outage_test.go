@@ -69,6 +69,7 @@ func outages() []outage {
 			return a.service.send(t, s, "/auth/revoke/", a.signedIn.text(t, "access_token"))
 		}, 503, store},
 		{"forward", send("GET", "/auth/forward/", ""), 503, store},
+		{"revocations", send("GET", "/auth/revocations/", ""), 503, store},
 		{"metadata", send("GET", "/.well-known/oauth-authorization-server", ""), 200, ""},
 		{"verify", func(t *testing.T, s *server, a outageActor) answer {
 			t.Helper()

@@ -51,25 +51,29 @@ type foundClient struct {
 	at time.Time
 }
 
-// find returns the client of this id.
-func (c *clients) find(ctx context.Context, store Store, id string, now time.Time) (repo.Client, error) {
+// get returns what is kept of the client of this id; the zero Client is nothing.
+func (c *clients) get(id string, now time.Time) repo.Client {
 	c.mu.Lock()
-	found, ok := c.byID[id]
-	c.mu.Unlock()
-	if age := now.Sub(found.at); ok && age >= 0 && age < clientsKept {
-		return found.Client, nil
+	defer c.mu.Unlock()
+	found := c.byID[id]
+	if age := now.Sub(found.at); age < 0 || age >= clientsKept {
+		return repo.Client{}
 	}
-	client, err := store.FindClient(ctx, id)
-	if err != nil {
-		return repo.Client{}, err
-	}
+	return found.Client
+}
+
+func (c *clients) put(client repo.Client, now time.Time) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byID == nil || len(c.byID) >= maxClients {
 		c.byID = map[string]foundClient{}
 	}
-	c.byID[id] = foundClient{client, now}
-	return client, nil
+	c.byID[client.ID] = foundClient{client, now}
+}
+
+// proves reports whether the secret is the client's. The zero Client has none.
+func proves(secret string, c repo.Client) bool {
+	return subtle.ConstantTimeCompare(hashClientSecret(secret), c.SecretHash) == 1
 }
 
 // AuthenticateClient returns the client that has this id and secret (RFC 6749
@@ -79,12 +83,17 @@ func (c *clients) find(ctx context.Context, store Store, id string, now time.Tim
 // spare the store.
 func (s *Service) AuthenticateClient(ctx context.Context, id, secret string, c Client) (repo.Client, error) {
 	now := s.now()
-	client, err := s.clients.find(ctx, s.Store, id, now)
+	if kept := s.clients.get(id, now); proves(secret, kept) {
+		return kept, nil
+	}
+	// The store is asked before anybody is refused: a new secret is good at once, and how long the refusal takes does not
+	// tell whether there is such a client.
+	client, err := s.Store.FindClient(ctx, id)
 	if err != nil && !errors.Is(err, repo.ErrNotFound) {
 		return repo.Client{}, fmt.Errorf("finding a client: %w", err)
 	}
-	// Of a client that is not there the hash is empty, which no secret has.
-	if subtle.ConstantTimeCompare(hashClientSecret(secret), client.SecretHash) == 1 {
+	if proves(secret, client) {
+		s.clients.put(client, now)
 		return client, nil
 	}
 	counts, err := s.Store.AddAttempts(ctx, []string{"client:" + networkOf(c.IP)}, now, now.Add(-s.Limits.Window))

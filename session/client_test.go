@@ -56,7 +56,11 @@ func TestClientIsForgotten(t *testing.T) {
 	must(t, is(secret))
 	fresh, hash := session.NewClientSecret()
 	must(t, b.store.RotateClientSecret(t.Context(), "billing", hash, repo.AuditEvent{ID: "r", At: b.time(), Event: "client_rotated"}))
-	must(t, is(secret)) // for a moment
+	must(t, is(secret)) // for a moment, as nobody has used the new one
+	must(t, is(fresh))
+	if err := is(secret); !errors.Is(err, session.ErrInvalidClient) {
+		t.Errorf("the former secret, once the new one was used: %v", err)
+	}
 	b.advance(5 * time.Second)
 	if err := is(secret); !errors.Is(err, session.ErrInvalidClient) {
 		t.Errorf("the former secret: %v", err)
