@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"strings"
@@ -14,6 +15,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/repo/postgres"
 	"github.com/gatehouse-auth/gatehouse/session"
 	"github.com/gatehouse-auth/gatehouse/tokens"
+	"github.com/gatehouse-auth/gatehouse/verify"
 )
 
 // readRevocations reads the claims of a statement.
@@ -135,4 +137,48 @@ func TestRevocationIsPublished(t *testing.T) {
 		}
 	}
 	t.Logf("stated %v after the deletion, asked %d times", time.Since(began).Round(time.Millisecond), asked+1)
+}
+
+// TestLogoffReachesVerifiers logs off while a service verifies tokens by itself, and
+// measures until it refuses that session's, with the default settings.
+func TestLogoffReachesVerifiers(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://auth.example.test"
+	s := start(t, map[string]string{"GATEHOUSE_ISSUER": issuer, "GATEHOUSE_TOKENS_AUDIENCE": `["api"]`})
+	s.command(t, "correct horse battery\n", "user", "add", "alice", "--password-stdin")
+	ended, stays := s.signIn(t, "alice", "correct horse battery"), s.signIn(t, "alice", "correct horse battery")
+	service, err := verify.New(verify.Config{
+		Issuer: issuer, Audience: "api", JWKSURL: s.url + "/.well-known/jwks.json",
+		Revocations: verify.RequireRevocations, RevocationsURL: s.url + "/auth/revocations/",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	accepts := func(granted answer) error {
+		_, err := service.Verify(t.Context(), granted.text(t, "access_token"))
+		return err
+	}
+	if err := errors.Join(accepts(ended), accepts(stays)); err != nil {
+		t.Fatal(err)
+	}
+	logoff := s.send(t, http.MethodPost, "/auth/logoff/", `{"CSRF_token":"`+ended.text(t, "CSRF_token")+`"}`, http.Header{
+		"Content-Type": {"application/json"}, "Cookie": {"refresh_cookie=" + ended.cookie("refresh_cookie")},
+	})
+	if logoff.status != http.StatusOK {
+		t.Fatalf("%d %s", logoff.status, logoff.body)
+	}
+	began := time.Now()
+	for err = accepts(ended); err == nil && time.Since(began) < time.Minute; err = accepts(ended) {
+		if err := accepts(stays); err != nil {
+			t.Fatalf("a session that goes on: %v", err)
+		}
+		time.Sleep(10 * time.Millisecond) // as requests come
+	}
+	if !errors.Is(err, verify.ErrRevoked) {
+		t.Fatalf("the session that was logged off: %v", err)
+	}
+	if err := accepts(stays); err != nil {
+		t.Errorf("a session that goes on: %v", err)
+	}
+	t.Logf("refused %v after the logoff", time.Since(began).Round(10*time.Millisecond))
 }
