@@ -49,7 +49,7 @@ func (s *Source) fetch(ctx context.Context) (keySet, error) {
 	}
 	body, header, err := Get(ctx, s.client, url)
 	if err != nil {
-		return keySet{}, err
+		return keySet{url: url}, err
 	}
 	set, err := s.parse(body)
 	set.url, set.fresh = url, FreshFor(header, refreshEvery)

@@ -217,7 +217,7 @@ func (s *Source) accept(asked string, set keySet, at time.Time, err error) {
 	if s.failures > 1 { // the second try may come at once
 		s.notBefore = at.Add(min(maxBackoff, time.Second<<min(s.failures-2, 10)))
 	}
-	s.cfg.Logger.Warn("fetching the keys", "url", s.cfg.URL, "error", err, "failures", s.failures)
+	s.cfg.Logger.Warn("fetching the keys", "url", set.url, "error", err, "failures", s.failures)
 }
 
 // keep hands a set on for the next process.
