@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime"
+	"strconv"
 	"strings"
 	"syscall"
 	"time"
@@ -80,8 +81,10 @@ func commandRun(ctx context.Context, args []string, quick bool) error {
 	flags := flag.NewFlagSet("run", flag.ContinueOnError)
 	out := flags.String("out", "bench/results", "where the results go")
 	name := flags.String("name", "latest", "what their files are called")
-	only := flags.String("only", "", "measure only the scenarios whose name begins so, without the peer and the bare figures")
+	only := flags.String("only", "", "measure only the scenario of this name, without the peer and the bare figures")
+	clients := flags.String("clients", "1,16,64", "how many clients, one after the other")
 	withPeer := flags.Bool("peer", true, "measure the Django peer")
+	seconds := flags.Duration("seconds", 0, "how long each measurement takes")
 	if err := flags.Parse(args); err != nil {
 		return err
 	}
@@ -90,9 +93,19 @@ func commandRun(ctx context.Context, args []string, quick bool) error {
 		return err
 	}
 	defer done()
-	b.seconds, b.rounds, b.clients = 4*time.Second, 3, []int{1, 16, 64}
+	b.seconds, b.rounds = 4*time.Second, 3
 	if quick {
 		b.seconds, b.rounds = time.Second, 1
+	}
+	if *seconds > 0 {
+		b.seconds = *seconds
+	}
+	for text := range strings.SplitSeq(*clients, ",") {
+		n, err := strconv.Atoi(text)
+		if err != nil || n < 1 {
+			return fmt.Errorf("-clients: %q is no number of clients", text)
+		}
+		b.clients = append(b.clients, n)
 	}
 	b.report.Rounds, b.report.Seconds = b.rounds, b.seconds.Seconds()
 	if err := b.run(ctx, *only, *withPeer && *only == ""); err != nil {

@@ -1,12 +1,12 @@
 package cookie
 
 import (
-	"crypto/hmac"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/subtle"
 	"errors"
 	"strings"
+
+	"github.com/gatehouse-auth/gatehouse/internal/mac"
 )
 
 const (
@@ -22,7 +22,7 @@ var ErrSecretLength = errors.New("cookie: a CSRF secret is 32 letters and digits
 // HMAC of the session's id, so that none is kept anywhere and none of another
 // session is good. It is safe for concurrent use.
 type CSRF struct {
-	keys [][]byte
+	keys []*mac.Key
 }
 
 // NewCSRF returns a CSRF that makes tokens with the first key and takes those of
@@ -31,7 +31,11 @@ func NewCSRF(keys ...[]byte) *CSRF {
 	if len(keys) == 0 {
 		panic("cookie: NewCSRF without a key")
 	}
-	return &CSRF{keys: keys}
+	c := &CSRF{}
+	for _, key := range keys {
+		c.keys = append(c.keys, mac.NewKey(key))
+	}
+	return c
 }
 
 // Token returns a token of the session: 64 letters and digits, other ones each
@@ -61,13 +65,11 @@ func (c *CSRF) Check(token, sessionID string) bool {
 
 // secretOf maps an HMAC to the alphabet. Bytes that would make some characters
 // more likely than others are passed over; another block follows where they run out.
-func secretOf(key []byte, sessionID string) string {
+func secretOf(key *mac.Key, sessionID string) string {
 	out := make([]byte, 0, secretLength)
 	for block := byte(0); ; block++ {
-		mac := hmac.New(sha256.New, key)
-		mac.Write([]byte{block})
-		mac.Write([]byte(sessionID))
-		for _, b := range mac.Sum(nil) {
+		sum := key.Sum(string([]byte{block}), sessionID)
+		for _, b := range sum {
 			if b < 4*byte(len(csrfAlphabet)) {
 				if out = append(out, csrfAlphabet[int(b)%len(csrfAlphabet)]); len(out) == secretLength {
 					return string(out)
@@ -83,16 +85,15 @@ func Mask(secret string) (string, error) {
 	if len(secret) != secretLength {
 		return "", ErrSecretLength
 	}
-	mask := randomText()
-	cipher := make([]byte, secretLength)
+	token := appendRandomText(make([]byte, 0, 2*secretLength))
 	for i := range secretLength {
-		s, m := strings.IndexByte(csrfAlphabet, secret[i]), strings.IndexByte(csrfAlphabet, mask[i])
+		s, m := strings.IndexByte(csrfAlphabet, secret[i]), strings.IndexByte(csrfAlphabet, token[i])
 		if s < 0 {
 			return "", ErrSecretLength
 		}
-		cipher[i] = csrfAlphabet[(s+m)%len(csrfAlphabet)]
+		token = append(token, csrfAlphabet[(s+m)%len(csrfAlphabet)])
 	}
-	return string(mask) + string(cipher), nil
+	return string(token), nil
 }
 
 // Unmask returns the secret of a token, and false for whatever is not one.
@@ -111,17 +112,17 @@ func Unmask(token string) (secret string, ok bool) {
 	return string(out), true
 }
 
-// randomText returns 32 random characters of the alphabet, each as likely as
+// appendRandomText adds 32 random characters of the alphabet, each as likely as
 // the other.
-func randomText() []byte {
-	out := make([]byte, 0, secretLength)
+func appendRandomText(b []byte) []byte {
+	end := len(b) + secretLength
 	buf := make([]byte, 2*secretLength)
 	for {
 		_, _ = rand.Read(buf) // it never fails
-		for _, b := range buf {
-			if b < 4*byte(len(csrfAlphabet)) {
-				if out = append(out, csrfAlphabet[int(b)%len(csrfAlphabet)]); len(out) == secretLength {
-					return out
+		for _, r := range buf {
+			if r < 4*byte(len(csrfAlphabet)) {
+				if b = append(b, csrfAlphabet[int(r)%len(csrfAlphabet)]); len(b) == end {
+					return b
 				}
 			}
 		}

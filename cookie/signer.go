@@ -1,13 +1,14 @@
 package cookie
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
 	"strings"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/internal/mac"
 )
 
 // What a signed value is refused for.
@@ -30,7 +31,7 @@ type Config struct {
 // Signer signs values as Django does (django.core.signing.TimestampSigner, from
 // 3.1 on: HMAC-SHA256). It is safe for concurrent use.
 type Signer struct {
-	keys [][]byte // the first one signs
+	keys []*mac.Key // the first one signs
 }
 
 // NewSigner checks the configuration and derives the keys.
@@ -44,15 +45,18 @@ func NewSigner(c Config) (*Signer, error) {
 			return nil, errors.New("cookie: a fallback secret is empty")
 		}
 		key := sha256.Sum256([]byte(c.Name + c.Salt + "signer" + "django.http.cookies" + secret))
-		s.keys = append(s.keys, key[:])
+		s.keys = append(s.keys, mac.NewKey(key[:]))
 	}
 	return s, nil
 }
 
 // Sign returns value:time:signature. The time is kept in whole seconds.
 func (s *Signer) Sign(value string, at time.Time) string {
-	signed := value + ":" + base62(at.Unix())
-	return signed + ":" + s.signature(s.keys[0], signed)
+	seconds := string(appendBase62(make([]byte, 0, maxBase62), at.Unix()))
+	sum := s.keys[0].Sum(value, ":", seconds)
+	b := make([]byte, 0, len(value)+2+maxBase62+signatureLength)
+	b = append(append(append(append(b, value...), ':'), seconds...), ':')
+	return string(base64.RawURLEncoding.AppendEncode(b, sum[:]))
 }
 
 // Unsign returns the value that was signed, and when. The error is
@@ -65,7 +69,9 @@ func (s *Signer) Unsign(signed string) (value string, at time.Time, err error) {
 	body, signature := signed[:cut], signed[cut+1:]
 	good := false
 	for _, key := range s.keys {
-		if subtle.ConstantTimeCompare([]byte(signature), []byte(s.signature(key, body))) == 1 {
+		sum := key.Sum(body)
+		want := base64.RawURLEncoding.AppendEncode(make([]byte, 0, signatureLength), sum[:])
+		if subtle.ConstantTimeCompare([]byte(signature), want) == 1 {
 			good = true
 		}
 	}
@@ -93,31 +99,32 @@ func (s *Signer) UnsignWithin(signed string, maxAge time.Duration, now time.Time
 	return value, nil
 }
 
-func (s *Signer) signature(key []byte, signed string) string {
-	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(signed))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil))
-}
+// signatureLength is that of a signature, as text.
+const signatureLength = (sha256.Size*8 + 5) / 6
 
 const base62Digits = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 
-// base62 writes a number as Django's django.core.signing.b62_encode does.
-func base62(n int64) string {
+// maxBase62 is how long a number can be, with its sign.
+const maxBase62 = 12
+
+// appendBase62 writes a number as Django's django.core.signing.b62_encode does.
+func appendBase62(b []byte, n int64) []byte {
 	if n == 0 {
-		return "0"
+		return append(b, '0')
 	}
-	sign := ""
 	if n < 0 {
-		sign, n = "-", -n
+		b, n = append(b, '-'), -n
 	}
-	var digits []byte
+	var digits [maxBase62]byte
+	at := len(digits)
 	for ; n > 0; n /= 62 {
-		digits = append([]byte{base62Digits[n%62]}, digits...)
+		at--
+		digits[at] = base62Digits[n%62]
 	}
-	return sign + string(digits)
+	return append(b, digits[at:]...)
 }
 
-// parseBase62 reads what base62 has written; up to ten digits, which is beyond
+// parseBase62 reads what appendBase62 has written; up to ten digits, which is beyond
 // any time.
 func parseBase62(s string) (n int64, ok bool) {
 	digits := strings.TrimPrefix(s, "-")

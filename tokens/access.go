@@ -2,14 +2,12 @@ package tokens
 
 import (
 	"crypto/rand"
+	"encoding/json"
 	"fmt"
-	"maps"
 	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 const accessType = "access"
@@ -51,11 +49,11 @@ func (s *Service) IssueAccess(u AccessSubject, now, notAfter time.Time) (token s
 	if !expires.After(now) {
 		return "", time.Time{}, ErrSessionOver
 	}
-	claims, err := s.accessClaims(u, now, expires)
+	payload, err := s.accessPayload(u, now, expires)
 	if err != nil {
 		return "", time.Time{}, err
 	}
-	if token, err = s.sign("JWT", claims, now); err != nil {
+	if token, err = s.sign("JWT", payload, now); err != nil {
 		return "", time.Time{}, fmt.Errorf("signing an access token: %w", err)
 	}
 	if len(token) > s.cfg.MaxTokenBytes {
@@ -64,60 +62,40 @@ func (s *Service) IssueAccess(u AccessSubject, now, notAfter time.Time) (token s
 	return token, expires, nil
 }
 
-func (s *Service) accessClaims(u AccessSubject, now, expires time.Time) (jwt.MapClaims, error) {
+// accessPayload writes the claims as JSON.
+func (s *Service) accessPayload(u AccessSubject, now, expires time.Time) ([]byte, error) {
 	for name := range u.Custom {
 		if reservedName(name) || strings.EqualFold(name, s.cfg.UserIDClaim) {
 			return nil, fmt.Errorf("%w: %q", ErrReservedClaim, name)
 		}
 	}
-	claims := make(jwt.MapClaims, len(u.Custom)+9)
-	maps.Copy(claims, u.Custom)
-	claims["iss"] = s.cfg.Issuer
-	claims["sub"] = u.UserID
-	claims["iat"] = now.Unix()
-	claims["exp"] = expires.Unix()
-	claims["jti"] = rand.Text()
-	claims["sid"] = u.SessionID
-	claims["token_type"] = accessType
+	b := make([]byte, 0, 512) // the members in the order of their names
+	if len(s.cfg.Audience) == 1 {
+		b = appendMember(b, "aud", s.cfg.Audience[0])
+	} else if len(s.cfg.Audience) > 1 {
+		audience, _ := json.Marshal(s.cfg.Audience) // of strings it can't fail
+		b = append(appendName(b, "aud"), audience...)
+	}
+	b = strconv.AppendInt(appendName(b, "exp"), expires.Unix(), 10)
+	b = strconv.AppendInt(appendName(b, "iat"), now.Unix(), 10)
+	b = appendMember(b, "iss", s.cfg.Issuer)
+	b = appendMember(b, "jti", rand.Text())
+	b = appendMember(b, "sid", u.SessionID)
+	b = appendMember(b, "sub", u.UserID)
+	b = appendMember(b, "token_type", accessType)
 	if s.cfg.UserIDClaim != "sub" {
-		claims[s.cfg.UserIDClaim] = s.userIDValue(u.UserID)
+		b = s.appendUserID(appendName(b, s.cfg.UserIDClaim), u.UserID)
 	}
-	switch len(s.cfg.Audience) {
-	case 0:
-	case 1:
-		claims["aud"] = s.cfg.Audience[0]
-	default:
-		claims["aud"] = s.cfg.Audience
-	}
-	return claims, nil
+	b, err := appendCustom(b, u.Custom)
+	return append(b, '}'), err
 }
 
-// userIDValue is the user id with the JSON type that other services expect.
-func (s *Service) userIDValue(id string) any {
+// appendUserID adds the user id with the JSON type that other services expect.
+func (s *Service) appendUserID(b []byte, id string) []byte {
 	if s.cfg.UserIDType == UserIDNumber {
 		if n, err := strconv.ParseInt(id, 10, 64); err == nil && strconv.FormatInt(n, 10) == id {
-			return n
+			return append(b, id...)
 		}
 	}
-	return id
-}
-
-// sign signs with the key whose time it is. An HS256 token has no "kid": its verifiers know one secret.
-func (s *Service) sign(typ string, claims jwt.Claims, now time.Time) (string, error) {
-	set := s.set.Load()
-	if s.hmac != nil {
-		if set == nil {
-			return "", ErrNotReady
-		}
-		token := jwt.NewWithClaims(jwt.SigningMethodHS256, claims)
-		token.Header["typ"] = typ
-		return token.SignedString(s.hmac[0])
-	}
-	key, err := set.signer(s.cfg.Algorithm, now)
-	if err != nil {
-		return "", err
-	}
-	token := jwt.NewWithClaims(key.method, claims)
-	token.Header["typ"], token.Header["kid"] = typ, key.id
-	return token.SignedString(key.private)
+	return appendText(b, id)
 }

@@ -37,7 +37,7 @@ const (
 func methodOf(algorithm string) (jwt.SigningMethod, bool) {
 	switch algorithm {
 	case ES256:
-		return jwt.SigningMethodES256, true
+		return es256{jwt.SigningMethodES256}, true
 	case RS256:
 		return jwt.SigningMethodRS256, true
 	case EdDSA:

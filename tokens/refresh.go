@@ -2,17 +2,16 @@ package tokens
 
 import (
 	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
 	"encoding/json"
+	"fmt"
 	"strconv"
 	"time"
 	"unicode/utf8"
 
-	"github.com/golang-jwt/jwt/v5"
-
 	"github.com/gatehouse-auth/gatehouse/internal/jws"
+	"github.com/gatehouse-auth/gatehouse/internal/mac"
 )
 
 const (
@@ -33,26 +32,22 @@ type Refresh struct {
 }
 
 // refreshKey is what one secret gives for refresh tokens.
-type refreshKey struct{ sign, id []byte }
+type refreshKey struct{ sign, id *mac.Key }
 
 func newRefreshKey(secret string) refreshKey {
-	return refreshKey{sign: deriveKey(secret, useRefresh), id: deriveKey(secret, useRefreshID)}
+	return refreshKey{sign: mac.NewKey(deriveKey(secret, useRefresh)), id: mac.NewKey(deriveKey(secret, useRefreshID))}
 }
 
 // tokenID derives "jti" from session and generation, so that every replica makes the same successor.
 func (k refreshKey) tokenID(sessionID string, generation int64) string {
-	mac := hmac.New(sha256.New, k.id)
 	var n [8]byte
 	binary.BigEndian.PutUint64(n[:], uint64(generation)) // #nosec G115 -- bijective, and never negative
-	mac.Write(n[:])                                      // first, as its length is fixed
-	mac.Write([]byte(sessionID))
-	return base64.RawURLEncoding.EncodeToString(mac.Sum(nil)[:16])
+	sum := k.id.Sum(string(n[:]), sessionID)             // the number first, as its length is fixed
+	return base64.RawURLEncoding.EncodeToString(sum[:16])
 }
 
 // refreshClaims fixes the order of the members, and with it the bytes.
 type refreshClaims struct {
-	jwt.Claims `json:"-"` // golang-jwt asks for its methods, and calls none when signing
-
 	TokenType  string `json:"token_type"`
 	SessionID  string `json:"sid"`
 	Generation int64  `json:"gen"`
@@ -78,15 +73,21 @@ func (s *Service) IssueRefresh(r Refresh) (string, error) {
 		return "", ErrSessionOver
 	}
 	key := s.refresh[0]
-	token, err := jwt.NewWithClaims(jwt.SigningMethodHS256, refreshClaims{
+	payload, err := json.Marshal(refreshClaims{
 		TokenType: refreshType, SessionID: r.SessionID, Generation: r.Generation,
 		ID: key.tokenID(r.SessionID, r.Generation), UserID: r.UserID, Subject: r.UserID,
 		IssuedAt: issued, ExpiresAt: expires,
-	}).SignedString(key.sign)
-	if err == nil && len(token) > maxRefreshBytes {
+	})
+	if err != nil {
+		return "", fmt.Errorf("encoding a refresh token: %w", err)
+	}
+	signed := encode(refreshHeader, payload)
+	sum := key.sign.Sum(signed)
+	token := encode(signed, sum[:])
+	if len(token) > maxRefreshBytes {
 		return "", ErrTooLarge
 	}
-	return token, err
+	return token, nil
 }
 
 // ParseRefresh checks that a presented token is a refresh token that this
@@ -125,7 +126,7 @@ func (s *Service) ParseRefresh(token string) (Refresh, error) {
 // refreshSigner returns the key, of the secret or of a fallback, that signed.
 func (s *Service) refreshSigner(c jws.Compact) (refreshKey, bool) {
 	for _, k := range s.refresh {
-		if jwt.SigningMethodHS256.Verify(c.Signed, c.Signature, k.sign) == nil {
+		if k.sign.Verify(c.Signature, c.Signed) {
 			return k, true
 		}
 	}

@@ -1,12 +1,11 @@
 package tokens
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"strings"
 	"time"
-
-	"github.com/golang-jwt/jwt/v5"
 )
 
 // SignStatement signs claims of this service about something else than a user,
@@ -17,10 +16,16 @@ func (s *Service) SignStatement(typ string, claims map[string]any, now time.Time
 	if typ == "" || strings.EqualFold(typ, "JWT") || strings.EqualFold(typ, "at+jwt") {
 		return "", fmt.Errorf("%w: a statement can't be a %q", ErrTokenType, typ)
 	}
-	issued := jwt.MapClaims{}
-	maps.Copy(issued, claims)
+	issued := maps.Clone(claims)
+	if issued == nil {
+		issued = map[string]any{}
+	}
 	issued["iss"] = s.cfg.Issuer
-	signed, err := s.sign(typ, issued, now)
+	payload, err := json.Marshal(issued)
+	if err != nil {
+		return "", fmt.Errorf("encoding a statement: %w", err)
+	}
+	signed, err := s.sign(typ, payload, now)
 	if err != nil {
 		return "", fmt.Errorf("signing a statement: %w", err)
 	}
