@@ -69,7 +69,7 @@ func (n *keyNotes) WithGroup(string) slog.Handler { return n }
 
 // Handle keeps the record where it is about a key.
 func (n *keyNotes) Handle(_ context.Context, r slog.Record) error {
-	if r.Message != jwks.PassedOver {
+	if r.Message != jwks.KeyIgnored {
 		return nil
 	}
 	var about []string

@@ -31,9 +31,9 @@ type keySet struct {
 	ignored int                // that can't be used
 }
 
-// PassedOver is what the log says of a key that can't be used, with its kid and
+// KeyIgnored is what the log says of a key that can't be used, with its kid and
 // the error.
-const PassedOver = "a key is passed over"
+const KeyIgnored = "a key is passed over"
 
 // parse reads a JWK Set (RFC 7517 §5). Keys that can't be used are passed over
 // with a line in the log; a set without any that can is an error.
@@ -53,7 +53,7 @@ func (s *Source) parse(body []byte) (keySet, error) {
 			err = errors.New("its id is there twice")
 		}
 		if err != nil {
-			s.cfg.Logger.Warn(PassedOver, "kid", kid, "error", err)
+			s.cfg.Logger.Warn(KeyIgnored, "kid", kid, "error", err)
 			set.ignored++
 			continue
 		}
