@@ -64,7 +64,7 @@ func (s *Service) tooLarge(size int, custom map[string]any) error {
 // IssueAccess; with ErrTooLarge it returns the size too.
 func (s *Service) AccessSize(u AccessSubject) (int, error) {
 	now := s.cfg.Now()
-	claims, err := s.accessClaims(u, now, now.Add(s.cfg.AccessLifetime))
+	payload, err := s.accessPayload(u, now, now.Add(s.cfg.AccessLifetime))
 	if err != nil {
 		return 0, err
 	}
@@ -72,10 +72,6 @@ func (s *Service) AccessSize(u AccessSubject) (int, error) {
 	head, err := json.Marshal(header)
 	if err != nil {
 		return 0, fmt.Errorf("encoding a header: %w", err)
-	}
-	payload, err := json.Marshal(claims)
-	if err != nil {
-		return 0, fmt.Errorf("encoding the claims: %w", err)
 	}
 	enc := base64.RawURLEncoding
 	size := enc.EncodedLen(len(head)) + 1 + enc.EncodedLen(len(payload)) + 1 + enc.EncodedLen(signature)
