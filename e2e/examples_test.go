@@ -3,6 +3,7 @@ package e2e_test
 import (
 	"encoding/json"
 	"encoding/pem"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -12,7 +13,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
-	"sync/atomic"
+	"sync"
 	"testing"
 	"time"
 )
@@ -22,12 +23,45 @@ type site struct {
 	*server
 	issuer      string
 	certificate string // a file
+	settings    map[string]string
+	front       *httptest.Server
+	behind      *balancer
 }
 
-func startSite(t *testing.T, settings map[string]string) site {
+// balancer passes requests on, to each server in turn.
+type balancer struct {
+	httputil.ReverseProxy
+	mu      sync.Mutex
+	servers []*url.URL
+	turn    int
+}
+
+func newBalancer() *balancer {
+	b := &balancer{}
+	b.Rewrite = func(r *httputil.ProxyRequest) {
+		b.mu.Lock()
+		defer b.mu.Unlock()
+		b.turn++
+		r.SetURL(b.servers[b.turn%len(b.servers)])
+	}
+	return b
+}
+
+func (b *balancer) add(t *testing.T, s *server) {
 	t.Helper()
-	var behind atomic.Pointer[url.URL]
-	front := httptest.NewTLSServer(&httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(behind.Load()) }})
+	at, err := url.Parse(s.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.servers = append(b.servers, at)
+}
+
+func startSite(t *testing.T, settings map[string]string, args ...string) site {
+	t.Helper()
+	behind := newBalancer()
+	front := httptest.NewTLSServer(behind)
 	t.Cleanup(front.Close)
 	certificate := filepath.Join(t.TempDir(), "ca.pem")
 	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: front.Certificate().Raw})
@@ -38,17 +72,19 @@ func startSite(t *testing.T, settings map[string]string) site {
 		"GATEHOUSE_ISSUER": front.URL, "GATEHOUSE_TOKENS_AUDIENCE": `["billing", "orders"]`,
 		"GATEHOUSE_CLAIMS": `[{"name":"department","attribute":"attributes.department"}]`,
 	}
-	for name, value := range settings {
-		all[name] = value
-	}
-	s := start(t, all)
-	at, err := url.Parse(s.url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	behind.Store(at)
+	maps.Copy(all, settings)
+	s := start(t, all, args...)
+	behind.add(t, s)
 	s.command(t, "correct horse battery\n", "user", "add", "alice", "--password-stdin", "--attributes", `{"department":"sales"}`)
-	return site{s, front.URL, certificate}
+	return site{s, front.URL, certificate, all, front, behind}
+}
+
+// replica starts a second server of the same settings.
+func (s site) replica(t *testing.T) *server {
+	t.Helper()
+	second := start(t, s.settings)
+	s.behind.add(t, second)
+	return second
 }
 
 // example starts a service of examples/ that believes the site.
@@ -74,6 +110,9 @@ func (s site) example(t *testing.T, name string, settings ...string) *server {
 	case "node-service":
 		cmd = exec.Command(node(t), "server.mjs")
 		cmd.Dir = nodeService(t)
+	default: // a changed copy of it
+		cmd = exec.Command(node(t), "server.mjs")
+		cmd.Dir = name
 	}
 	cmd.Env = append(env, settings...)
 	return &server{url: program(t, cmd, regexp.MustCompile(`(?i)listening at:? (http://[0-9.:]+)`)), log: &logBuffer{}}
@@ -192,11 +231,13 @@ func TestRevokedTokens(t *testing.T) {
 	if a := service.me(t, ended); a.status != http.StatusOK {
 		t.Fatalf("before the end: %d %s", a.status, a.body)
 	}
+	began := time.Now()
 	sid := s.send(t, http.MethodGet, "/auth/sessions/", "", http.Header{"Authorization": {"Bearer " + ended}})
 	if a := s.send(t, http.MethodDelete, "/auth/sessions/"+current(t, sid)+"/", "", http.Header{"Authorization": {"Bearer " + ended}}); a.status != http.StatusOK && a.status != http.StatusNoContent {
 		t.Fatalf("ending the session: %d %s", a.status, a.body)
 	}
 	until(t, "the token of the ended session is refused", func() bool { return service.me(t, ended).status == http.StatusUnauthorized })
+	t.Logf("refused %v after the end, with statements of a second", time.Since(began).Round(time.Millisecond))
 	if a := service.me(t, other); a.status != http.StatusOK {
 		t.Errorf("another session: %d %s", a.status, a.body)
 	}
