@@ -3,6 +3,8 @@ package e2e_test
 import (
 	"encoding/json"
 	"encoding/pem"
+	"io"
+	"log"
 	"maps"
 	"net/http"
 	"net/http/httptest"
@@ -38,6 +40,7 @@ type balancer struct {
 
 func newBalancer() *balancer {
 	b := &balancer{}
+	b.ErrorLog = log.New(io.Discard, "", 0) // that a server is gone is what the test wants
 	b.Rewrite = func(r *httputil.ProxyRequest) {
 		b.mu.Lock()
 		defer b.mu.Unlock()

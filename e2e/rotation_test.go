@@ -36,7 +36,7 @@ func (c *strictCache) key(t *testing.T, id string) any {
 			t.Error(err)
 			return nil
 		}
-		defer resp.Body.Close()
+		defer resp.Body.Close() //nolint:errcheck // read to the end
 		body, err := io.ReadAll(resp.Body)
 		if err != nil {
 			t.Error(err)
