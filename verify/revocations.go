@@ -62,13 +62,14 @@ type revocations struct {
 // check refuses claims that the statement names.
 func (r *revocations) check(ctx context.Context, c Claims) error {
 	s, err := r.statement(ctx)
+	named, covered := s != nil && s.names(c), s != nil && s.covers(c)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case s != nil && s.names(c):
+	case named:
 		r.counts.TokensRevoked++
 		return ErrRevoked
-	case s != nil && s.covers(c):
+	case covered:
 		r.unchecked = false
 		return nil
 	case r.v.config.Revocations == RequireRevocations && err != nil:
