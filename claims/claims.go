@@ -193,7 +193,10 @@ func (s *Set) Evaluate(ctx context.Context, about Subject) (map[string]any, erro
 	if len(s.remotes) == 0 {
 		return claims, nil
 	}
-	return claims, s.askAll(ctx, sub, claims)
+	if err := s.askAll(ctx, sub, claims); err != nil {
+		return nil, err
+	}
+	return claims, nil
 }
 
 // settle evaluates a rule that asks nobody outside, and falls back to its default.

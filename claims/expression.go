@@ -81,7 +81,7 @@ func (c *compiler) tooCostly(checked *cel.Ast) error {
 	}
 	worst, deepest := tree.Expr(), 0
 	ast.PreOrderVisit(ast.NavigateAST(tree), ast.NewExprVisitor(func(e ast.Expr) {
-		if n := e.(ast.NavigableExpr); n.Kind() == ast.ComprehensionKind && loopsAround(n) > deepest {
+		if n, ok := e.(ast.NavigableExpr); ok && n.Kind() == ast.ComprehensionKind && loopsAround(n) > deepest {
 			worst, deepest = e, loopsAround(n)
 		}
 	}))
