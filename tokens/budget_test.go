@@ -24,7 +24,7 @@ func TestAccessSize(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			token, _, err := s.IssueAccess(subject, now, now.Add(time.Hour))
+			token, _, err := s.IssueAccess(subject, start, start.Add(time.Hour))
 			if err != nil || len(token) != size {
 				t.Errorf("%s, %s: said %d, made %d, %v", alg, name, size, len(token), err)
 			}
@@ -38,7 +38,7 @@ func TestTooLargeError(t *testing.T) {
 	subject := tokens.AccessSubject{UserID: "42", SessionID: "s-1", Custom: map[string]any{
 		"d": "", "c": "secret-value", "b": strings.Repeat("secret-value", 30), "a": strings.Repeat("secret-value", 30),
 	}}
-	_, _, issued := s.IssueAccess(subject, now, now.Add(time.Hour))
+	_, _, issued := s.IssueAccess(subject, start, start.Add(time.Hour))
 	size, sized := s.AccessSize(subject)
 	for _, err := range []error{issued, sized} {
 		fault, ok := errors.AsType[*tokens.TooLargeError](err)
