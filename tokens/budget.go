@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
@@ -60,7 +61,7 @@ func (s *Service) tooLarge(size int, custom map[string]any) error {
 }
 
 // AccessSize returns how many bytes a token has that IssueAccess would issue now. It signs nothing and needs no keys:
-// before Load, and where another program's RSA key is longer than ours, it is an estimate. The errors are those of
+// before Load, where an RSA key is longer than ours, it is an estimate. The errors are those of
 // IssueAccess; with ErrTooLarge it returns the size too.
 func (s *Service) AccessSize(u AccessSubject) (int, error) {
 	now := s.cfg.Now()
@@ -93,6 +94,9 @@ func (s *Service) headerAndSignature(now time.Time) (header map[string]any, sign
 	if key, err := s.set.Load().signer(algorithm, now); err == nil && s.hmac == nil {
 		algorithm = key.method.Alg()
 		header["alg"], header["kid"] = algorithm, key.id
+		if public, ok := key.public.(*rsa.PublicKey); ok {
+			return header, public.Size()
+		}
 	}
 	switch algorithm {
 	case HS256:

@@ -63,7 +63,7 @@ var ErrSealed = errors.New("tokens: signing key cannot be unsealed")
 var (
 	// ErrBadKey says that a key from outside is none that can be used, and why.
 	ErrBadKey = errors.New("tokens: unusable key")
-	// ErrKeyExists says that the key is there already.
+	// ErrKeyExists says that the key is there already, and does not retire.
 	ErrKeyExists = errors.New("tokens: the key is there already")
 	// ErrNoSuchKey says that there is no key of this id, or no more.
 	ErrNoSuchKey = errors.New("tokens: no such key")

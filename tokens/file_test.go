@@ -172,12 +172,12 @@ func TestKeyFileIsReloaded(t *testing.T) {
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()
-		time.Sleep(s.MaxAge()/2 - 1) // the bubble's clock: no real time passes
+		time.Sleep(s.MaxAge()/2 - time.Second) // the bubble's clock: no real time passes
 		synctest.Wait()
 		if kid, _ := s.SignerID(start); kid != "one" {
 			t.Errorf("before its time %q signs", kid)
 		}
-		time.Sleep(1)
+		time.Sleep(time.Second)
 		synctest.Wait()
 		if kid, _ := s.SignerID(start); kid != "two" {
 			t.Errorf("%q signs", kid)

@@ -111,8 +111,16 @@ func TestImportSignsNow(t *testing.T) {
 	if _, err := s.Import(t.Context(), pemOf(t, django), true); err != nil {
 		t.Fatal(err)
 	}
-	if _, want, _ := tokens.PublicJWK(django, tokens.RS256); kidOf(t, issue(t, s, alice)) != want {
-		t.Error("it does not sign at once")
+	_, want, err := tokens.PublicJWK(django, tokens.RS256)
+	if err != nil || kidOf(t, issue(t, s, alice)) != want {
+		t.Errorf("it does not sign at once; %v", err)
+	}
+	// The way back, for verifiers that turn out to know no other.
+	if _, err := s.Rotate(t.Context(), true); err != nil || kidOf(t, issue(t, s, alice)) == want {
+		t.Fatal("it has not retired", err)
+	}
+	if _, err := s.Import(t.Context(), pemOf(t, django), true); err != nil || kidOf(t, issue(t, s, alice)) != want || len(keys.keys) != 3 {
+		t.Errorf("it does not sign again: %v, %d keys", err, len(keys.keys))
 	}
 }
 

@@ -32,8 +32,10 @@ func (s *Service) Rotate(ctx context.Context, signsNow bool) (repo.SigningKey, e
 // Import is Rotate with a private key from outside, PEM (PKCS #8, PKCS #1, SEC 1)
 // or a JWK. Its id is the RFC 7638 thumbprint, whatever id it came with. With signsNow it
 // signs at once: for taking over from a service whose verifiers have it already.
+// One that retires, or has retired, signs again.
 //
-// Errors: ErrBadKey where it is no private key of the configured algorithm, or a weak one; ErrKeyExists.
+// Errors: ErrBadKey where it is no private key of the configured algorithm, or a weak one; ErrKeyExists where it
+// signs already, or will.
 func (s *Service) Import(ctx context.Context, text []byte, signsNow bool) (repo.SigningKey, error) {
 	m, err := parsePrivate(text)
 	if err != nil {
@@ -59,8 +61,10 @@ func (s *Service) takeOver(
 		if k, err = fresh(now, signsAt); err != nil {
 			return nil, err
 		}
-		if indexOf(keys, k.KeyID) >= 0 {
+		if i := indexOf(keys, k.KeyID); i >= 0 && keys[i].RetiredAt.IsZero() {
 			return nil, fmt.Errorf("%w: %q", ErrKeyExists, k.KeyID)
+		} else if i >= 0 {
+			keys = slices.Delete(keys, i, i+1)
 		}
 		return s.policy().takeOver(keys, k), nil
 	})
