@@ -1,6 +1,8 @@
 package cognito_test
 
 import (
+	"bytes"
+	"cmp"
 	"context"
 	"crypto/rsa"
 	"encoding/json"
@@ -149,6 +151,15 @@ func TestMetadataDuringAnOutage(t *testing.T) {
 		if _, err := v.AuthorizeURL(t.Context(), cognitotest.RedirectURI); !errors.Is(err, cognito.ErrEndpointUnavailable) {
 			t.Errorf("%s, a day later: where to sign in: %v", name, err)
 		}
+	}
+	kept.at = c.now().Add(1000 * time.Hour) // by another clock
+	fromTheFuture := anew()
+	if _, err := fromTheFuture.AuthorizeURL(t.Context(), cognitotest.RedirectURI); err != nil {
+		t.Errorf("metadata from the future: %v", err)
+	}
+	c.advance(24 * time.Hour)
+	if _, err := fromTheFuture.AuthorizeURL(t.Context(), cognitotest.RedirectURI); !errors.Is(err, cognito.ErrEndpointUnavailable) {
+		t.Errorf("metadata from the future, a day later: %v", err)
 	}
 	kept.bodies[p.Issuer+"/.well-known/openid-configuration"] = []byte(`{"issuer":"https://evil.test","jwks_uri":"https://evil.test/keys"}`)
 	if _, err := anew().VerifyID(t.Context(), sign()); !errors.Is(err, cognito.ErrKeysUnavailable) {
@@ -365,6 +376,21 @@ func TestMetadataThatHangs(t *testing.T) {
 	})
 }
 
+// oneWay passes requests on, and demands that a client says in one place alone who
+// it is (RFC 6749 §2.3).
+func oneWay(t *testing.T) roundTrip {
+	return func(r *http.Request) (*http.Response, error) {
+		if _, _, header := r.BasicAuth(); header && r.Body != nil {
+			body, err := io.ReadAll(r.Body)
+			if err != nil || strings.Contains(string(body), "client_") {
+				t.Errorf("the header and the form say who asks: %v", err)
+			}
+			r.Body = io.NopCloser(bytes.NewReader(body))
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	}
+}
+
 // TestCodeAtAProvider exchanges codes where the metadata says.
 func TestCodeAtAProvider(t *testing.T) {
 	t.Parallel()
@@ -373,6 +399,7 @@ func TestCodeAtAProvider(t *testing.T) {
 		metadata cognitotest.Metadata
 		change   func(*cognito.Config)
 		issuer   string
+		client   string // that the ID token is issued to; empty: ours
 		want     error
 	}{
 		"a public client":        {},
@@ -387,16 +414,18 @@ func TestCodeAtAProvider(t *testing.T) {
 		"one by configuration":        {metadata: cognitotest.Metadata{Change: claims{"token_endpoint": nil}}, change: func(c *cognito.Config) { c.OIDC.TokenEndpoint = p.HostedUI + "/oauth2/token" }},
 		"the issuer that answered":    {issuer: p.Issuer},
 		"another issuer answered":     {issuer: "https://evil.test", want: cognito.ErrIssuer},
+		"a token of the other client": {client: "other", want: cognito.ErrClient},
 		"no nonce, which is required": {change: func(c *cognito.Config) { c.RequireNonce = true }, want: cognito.ErrNonce},
 	} {
 		p.SetMetadata(tc.metadata)
 		v := provider(t, p, func(c *cognito.Config) {
 			c.App = &cognito.App{ClientID: cognitotest.ClientID}
+			c.HTTPClient = &http.Client{Transport: oneWay(t)}
 			if tc.change != nil {
 				tc.change(c)
 			}
 		})
-		code := p.Authorize("111", now, claims{"token_use": nil})
+		code := p.Authorize("111", now, claims{"token_use": nil, "aud": cmp.Or(tc.client, cognitotest.ClientID)})
 		code.Issuer = tc.issuer
 		identity, err := v.ExchangeCode(t.Context(), code)
 		if !errors.Is(err, tc.want) || tc.want == nil && (err != nil || identity.Subject != "111") {
