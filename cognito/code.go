@@ -125,7 +125,8 @@ func (v *Verifier) endpoints(ctx context.Context) (endpoints, error) {
 		return endpoints{authorize: below + "authorize", token: below + "token"}, nil
 	}
 	found := endpoints{authorize: o.AuthorizationEndpoint, token: o.TokenEndpoint, auth: []string{cmp.Or(o.TokenEndpointAuth, authBasic)}}
-	if found.authorize != "" && found.token != "" && o.TokenEndpointAuth != "" || v.discovery == nil {
+	knowsAuth := o.TokenEndpointAuth != "" || v.config.App.ClientSecret == ""
+	if v.discovery == nil || found.authorize != "" && found.token != "" && knowsAuth {
 		return found, nil
 	}
 	m, err := v.discovery.metadata(ctx)

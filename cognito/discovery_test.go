@@ -451,6 +451,13 @@ func TestAuthorizeURLOfAProvider(t *testing.T) {
 	if got != "https://idp.test/authorize?"+want.Encode() {
 		t.Errorf("the URL is %s", got)
 	}
+	before := p.Discoveries()
+	configured := provider(t, p, func(c *cognito.Config) {
+		c.App, c.OIDC.AuthorizationEndpoint, c.OIDC.TokenEndpoint = &cognito.App{ClientID: cognitotest.ClientID}, "https://idp.test/a", "https://idp.test/t"
+	})
+	if got, err := configured.AuthorizeURL(t.Context(), cognitotest.RedirectURI); err != nil || !strings.HasPrefix(got, "https://idp.test/a?") || p.Discoveries() != before {
+		t.Errorf("one that is configured: %q, %v", got, err)
+	}
 	set, err := cognito.NewSet(v)
 	if err != nil {
 		t.Fatal(err)
