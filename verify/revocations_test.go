@@ -351,3 +351,78 @@ func TestRun(t *testing.T) {
 		<-done
 	})
 }
+
+// TestWorstCase ends sessions at many moments, with an issuer that makes a
+// statement every five seconds at most and lets it be cached as long: how late a
+// token is refused is what docs/verifying.md says.
+func TestWorstCase(t *testing.T) {
+	t.Parallel()
+	key := newPair(t, "k1", "RS256")
+	for runs, bound := range map[bool]time.Duration{true: 10 * time.Second, false: 15 * time.Second} {
+		var worst time.Duration
+		for phase := time.Duration(0); phase < 5*time.Second; phase += time.Second {
+			for offset := time.Duration(0); offset < 10*time.Second; offset += 1100 * time.Millisecond {
+				synctest.Test(t, func(t *testing.T) { worst = max(worst, lateness(t, key, runs, phase, offset)) })
+			}
+		}
+		if worst > bound || worst < bound-2*time.Second {
+			t.Errorf("Run: %v: a token is taken %v after the end, and %v was said", runs, worst, bound)
+		}
+	}
+}
+
+// lateness is how long after the end of its session a token is still taken. The
+// verifier begins a while after the issuer has made a statement.
+func lateness(t *testing.T, key pair, runs bool, phase, offset time.Duration) (late time.Duration) {
+	const interval = 5 * time.Second
+	w := newWorld(key)
+	var mu sync.Mutex
+	var ended []string
+	var made time.Time
+	var body string
+	w.answers(func(*http.Request) *http.Response {
+		mu.Lock()
+		defer mu.Unlock()
+		if now := time.Now(); now.Sub(made) >= interval {
+			made, body = now, key.statement(statementClaims(now, ended))
+		}
+		return respond(http.StatusOK, http.Header{"Content-Type": {"application/jwt"}, "Cache-Control": {"public, max-age=5"}}, body)
+	})
+	ctx, cancel := context.WithCancel(t.Context())
+	var beside sync.WaitGroup
+	defer beside.Wait()
+	defer cancel()
+	// Others ask all the time, so that it is not this verifier that says when a statement is made.
+	beside.Go(func() {
+		for ctx.Err() == nil {
+			w.state(nil)
+			time.Sleep(50 * time.Millisecond)
+		}
+	})
+	time.Sleep(phase)
+	asks := verifier(t, w, nil, mode(verify.RequireRevocations))
+	if runs {
+		beside.Go(func() { _ = asks.Run(ctx) })
+	}
+	token := key.access(time.Now())
+	pace := 100 * time.Millisecond
+	if !runs {
+		pace = 4900 * time.Millisecond // whoever asks rarely has the older statement
+	}
+	end := time.Now().Add(10*time.Second + offset)
+	time.AfterFunc(time.Until(end), func() {
+		mu.Lock()
+		defer mu.Unlock()
+		ended = append(ended, "session-1")
+	})
+	for {
+		_, err := asks.Verify(t.Context(), token)
+		if errors.Is(err, verify.ErrRevoked) {
+			return late
+		}
+		if late = time.Since(end); err != nil || late > time.Minute {
+			t.Fatalf("after %v: %v", late, err)
+		}
+		time.Sleep(pace)
+	}
+}
