@@ -4,8 +4,10 @@ import (
 	"encoding/json"
 	"strings"
 	"testing"
+	"testing/synctest"
 
 	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
 	"github.com/google/go-cmp/cmp"
 )
 
@@ -96,4 +98,21 @@ func TestClaimNamesRefused(t *testing.T) {
 			t.Errorf("%.100v is taken", names)
 		}
 	}
+}
+
+// TestOnePersonOfAllIssuersOfAPool signs in by each of them: a pool that changes
+// its form of issuer, or fails over to a replica, makes no second user of anybody.
+func TestOnePersonOfAllIssuersOfAPool(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		c, key := &cloud{}, cognitotest.NewKey()
+		v := inCloud(t, c)
+		for _, issuer := range []string{original, updated, replica} {
+			c.publish(issuer, "kid-1", key)
+			got, err := v.VerifyID(t.Context(), issue(issuer, "kid-1", key))
+			if err != nil || got.Issuer != original || got.Subject != "111" {
+				t.Errorf("by %s: %q of %q, %v", issuer, got.Subject, got.Issuer, err)
+			}
+		}
+	})
 }

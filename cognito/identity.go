@@ -34,7 +34,7 @@ func (s EmailStatus) Counts() bool { return s == Verified || s == Trusted }
 // Identity is who signed in, as the pool says.
 type Identity struct {
 	Provider string // Config.Name
-	Issuer   string // with Subject: who it is, for ever
+	Issuer   string // with Subject: who it is, for ever; the same for all issuers of a pool
 	Subject  string
 	ClientID string
 	Username string // may be empty, and may change hands

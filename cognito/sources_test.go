@@ -264,7 +264,7 @@ func TestEachIssuerHasItsKeys(t *testing.T) {
 				want = nil
 			}
 			got, err := v.VerifyID(t.Context(), issue(issuer, "kid-1", key))
-			if !errors.Is(err, want) || want == nil && (err != nil || got.Issuer != issuer) {
+			if !errors.Is(err, want) || want == nil && (err != nil || got.Issuer != original) {
 				t.Errorf("%s, signed by %s: %v, want %v", issuer, signer, err, want)
 			}
 		}

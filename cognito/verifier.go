@@ -189,10 +189,12 @@ func (v *Verifier) Name() string { return v.config.Name }
 // be.
 func (v *Verifier) Issuers() []string { return slices.Clone(v.issuers) }
 
-// canonical is the issuer that "iss" stands for: an alias names the same one.
+// canonical is the issuer that "iss" stands for: all issuers of a pool, and the
+// aliases of an OpenID provider's, know the same subjects. Tenants are issuers of
+// their own.
 func (v *Verifier) canonical(iss string) string {
-	if o := v.config.OIDC; o != nil && slices.Contains(o.IssuerAliases, iss) {
-		return v.config.Issuer
+	if o := v.config.OIDC; o == nil || slices.Contains(o.IssuerAliases, iss) {
+		return v.issuers[0]
 	}
 	return iss
 }

@@ -70,7 +70,7 @@ type Identities interface {
 	// LinkIdentity ties an identity to u, which is there already, and records the event. Where (issuer, subject) is
 	// there already, it changes nothing and returns the user that has it and false. ErrStale where u is not active,
 	// no longer has the Email, EmailVerified, IsStaff and IsSuperuser that the caller has seen, or has another
-	// identity of the issuer; of many links of one issuer to one user exactly one is made.
+	// identity of the issuer or the provider; of many such links to one user exactly one is made.
 	LinkIdentity(ctx context.Context, u User, i Identity, e AuditEvent) (owner User, linked bool, err error)
 	// FollowProfile stores the e-mail address, the names, the attributes and the UpdatedAt of u, and changes nothing
 	// else. ErrStale where its UpdatedAt was not seen before, or there is no such user.

@@ -20,7 +20,7 @@ const (
 	userDisabled        = "the user is disabled"
 	notProvedHere       = "the address of the user is not verified"
 	userIsStaff         = "the user is staff"
-	changedMeanwhile    = "the user has another identity of the issuer, or was changed"
+	changedMeanwhile    = "the user has another identity of the provider, or was changed"
 )
 
 // link ties a new identity to the local user who has its e-mail address, where

@@ -183,7 +183,7 @@ func TestAnotherSubjectOfTheIssuer(t *testing.T) {
 	if err != nil || g.User.ID == alice.ID {
 		t.Errorf("the second signed in as %+v, %v", g.User, err)
 	}
-	if got := b.lastEvent(t, "user_created"); !strings.Contains(got, "another identity of the issuer") {
+	if got := b.lastEvent(t, "user_created"); !strings.Contains(got, "another identity of the provider") {
 		t.Errorf("recorded %s", got)
 	}
 }

@@ -71,6 +71,7 @@ func (c *cli) examine(ctx context.Context, f doctorFlags, now time.Time) finding
 		}
 	}
 	found.secret(cfg)
+	found.claims(cfg)
 	signers := found.store(ctx, cfg, now)
 	found.providers(ctx, cfg)
 	found.cookies(cfg)
@@ -93,6 +94,18 @@ func (f *findings) secret(cfg config.Config) {
 	default:
 		f.add("secret", isOK, fmt.Sprintf("%d bytes, and %d former ones", len(cfg.Secret), len(cfg.SecretFallbacks)), "")
 	}
+}
+
+// claims compiles the rules for custom claims, and measures a token with them.
+func (f *findings) claims(cfg config.Config) {
+	discard := slog.New(slog.DiscardHandler)
+	issuer, err := newTokens(cfg, frozenKeys{}, discard)
+	if err != nil {
+		f.add("claims", notReached, "the configuration is not right", "")
+		return
+	}
+	_, err = newClaims(cfg, issuer, discard)
+	f.tell("claims", err, fmt.Sprintf("%d", len(cfg.Claims)), "gatehouse claims preview USER shows them")
 }
 
 // store checks the database and the keys, and returns the ids of those that sign.

@@ -47,8 +47,8 @@ func (f *userFlags) register(cmd *cobra.Command) {
 // apply writes the flags that were given into a user.
 func (f *userFlags) apply(cmd *cobra.Command, u *repo.User) error {
 	given := cmd.Flags().Changed
-	if given("email") {
-		u.Email = f.email
+	if given("email") && f.email != u.Email {
+		u.Email, u.EmailVerified = f.email, false // nobody has proved the new one
 	}
 	if given("email-verified") {
 		u.EmailVerified = f.emailVerified

@@ -164,9 +164,13 @@ func testLinking(t *testing.T, r repo.Repository) {
 	if _, _, err := r.LinkIdentity(t.Context(), u, second, event("identity_linked", u.ID)); !errors.Is(err, repo.ErrStale) {
 		t.Errorf("another subject of the issuer: %v", err)
 	}
-	second.Issuer = "https://other.test"
+	second.Issuer = "https://tenant.test"
+	if _, _, err := r.LinkIdentity(t.Context(), u, second, event("identity_linked", u.ID)); !errors.Is(err, repo.ErrStale) {
+		t.Errorf("another issuer of the provider: %v", err)
+	}
+	second.Provider = "other"
 	if _, linked, err := r.LinkIdentity(t.Context(), u, second, event("identity_linked", u.ID)); err != nil || !linked {
-		t.Errorf("another issuer: %t, %v", linked, err)
+		t.Errorf("another provider: %t, %v", linked, err)
 	}
 	if got := events(t, r, u.ID); len(got) != 2 {
 		t.Errorf("recorded %q", got)

@@ -25,7 +25,7 @@ const (
 		WHERE id = $1 AND is_active AND email = $2 AND email_verified = $3 AND is_staff = $4 AND is_superuser = $5`
 	linkIdentity = `INSERT INTO identities (issuer, subject, user_id, provider, created_at, last_seen_at)
 		SELECT $1, $2, u.id, $4, $5, $6 FROM users u
-		WHERE u.id = $3 AND NOT EXISTS (SELECT 1 FROM identities o WHERE o.user_id = u.id AND o.issuer = $1)
+		WHERE u.id = $3 AND NOT EXISTS (SELECT 1 FROM identities o WHERE o.user_id = u.id AND (o.issuer = $1 OR o.provider = $4))
 		ON CONFLICT (issuer, subject) DO NOTHING`
 	followProfile = `UPDATE users SET email = $2, email_verified = $3, first_name = $4, last_name = $5, attributes = $6, updated_at = $7
 		WHERE id = $1 AND updated_at = $8`
