@@ -96,6 +96,23 @@ func VerifyClaims(payload, issuer string, audience []string, now time.Time) (Acc
 // Generate is the key function.
 var Generate = generate
 
+// ReadKey reads a private key as Import does.
+func ReadKey(text []byte) (algorithm string, err error) {
+	m, err := parsePrivate(text)
+	return m.algorithm, err
+}
+
+// ReadKeyFile reads a JWK Set as Load does, and tells the keys that sign.
+func ReadKeyFile(text []byte, algorithm string) (signers int, err error) {
+	keys, err := parseKeyFile(text, algorithm)
+	for _, k := range keys {
+		if k.signs(longAgo) {
+			signers++
+		}
+	}
+	return signers, err
+}
+
 // PublicJWK is the public half of a key, and its id.
 func PublicJWK(private crypto.Signer, algorithm string) (jwk.Key, string, error) {
 	return publicJWK(private.Public(), algorithm)

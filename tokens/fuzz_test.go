@@ -118,3 +118,19 @@ func FuzzIssueRefresh(f *testing.F) {
 		}
 	})
 }
+
+// FuzzKeys: whatever is imported, or is in a key file, is refused as such, or is a key that signs.
+func FuzzKeys(f *testing.F) {
+	f.Add(pemOf(f, generate(f, tokens.ES256)))
+	f.Add(pemOf(f, generate(f, tokens.EdDSA)))
+	f.Add([]byte(`{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}`))
+	f.Add([]byte(`{"keys":[{"kty":"oct","k":"AA"},{"kty":"RSA","n":"AA","e":"AA","d":"AA"}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if alg, err := tokens.ReadKey(text); err != nil && !errors.Is(err, tokens.ErrBadKey) || err == nil && alg == "" {
+			t.Fatalf("%q, %v", alg, err)
+		}
+		if signers, err := tokens.ReadKeyFile(text, tokens.EdDSA); err != nil && !errors.Is(err, tokens.ErrBadKey) || err == nil && signers != 1 {
+			t.Fatalf("%d keys sign, %v", signers, err)
+		}
+	})
+}

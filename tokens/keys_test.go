@@ -80,6 +80,33 @@ func TestReplicasAgree(t *testing.T) {
 	}
 }
 
+// Replicas that find at once that a rotation is due make one key.
+func TestReplicasRotateOnce(t *testing.T) {
+	t.Parallel()
+	keys, now := &store{}, start
+	replicas := make([]*tokens.Service, 16)
+	for i := range replicas {
+		replicas[i] = service(t, func(c *tokens.Config) {
+			c.Keys, c.RotateEvery, c.Now = keys, time.Hour, func() time.Time { return now }
+		})
+	}
+	for round := range 3 {
+		now = now.Add(time.Hour)
+		var group sync.WaitGroup
+		for _, r := range replicas {
+			group.Go(func() {
+				if err := r.Load(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		group.Wait()
+		if n := len(keys.keys); n > 3 || keys.keys[n-1].CreatedAt != now || keys.keys[n-2].CreatedAt.Equal(now) {
+			t.Errorf("round %d: %d keys: %+v", round, n, keys.keys)
+		}
+	}
+}
+
 func TestSealing(t *testing.T) {
 	t.Parallel()
 	keys := &store{}
