@@ -275,6 +275,25 @@ func TestRevokedTokens(t *testing.T) {
 	}
 }
 
+// TestExamplesInAnOutage asks services that have no keys and can't get them: the
+// token may be good, so it is not refused, but by simplejwt, which knows no other
+// answer.
+func TestExamplesInAnOutage(t *testing.T) {
+	t.Parallel()
+	s := startSite(t, nil)
+	token := s.signIn(t, "alice", "correct horse battery").text(t, "access_token")
+	s.stop(t)
+	for name, want := range map[string]int{
+		"Go": http.StatusServiceUnavailable, "jose": http.StatusServiceUnavailable, "aws-jwt-verify": http.StatusServiceUnavailable,
+		"Django": http.StatusUnauthorized,
+	} {
+		service := s.example(t, examples[name].folder, examples[name].settings...)
+		if a := service.me(t, token); a.status != want || want == http.StatusServiceUnavailable && a.header.Get("Retry-After") == "" {
+			t.Errorf("%s: %d %s, want %d", name, a.status, a.body, want)
+		}
+	}
+}
+
 // current is the id of the session that asked for the list.
 func current(t *testing.T, list answer) string {
 	t.Helper()

@@ -1,6 +1,7 @@
 const { ISSUER: issuer, AUDIENCE: audience } = process.env;
 
 import { JwtVerifier } from "aws-jwt-verify";
+import { FetchError } from "aws-jwt-verify/error";
 
 const verifier = JwtVerifier.create({
   issuer,
@@ -13,3 +14,6 @@ const verifier = JwtVerifier.create({
 });
 
 export const verify = (token) => verifier.verify(token);
+
+// The network's fault is not the token's: the client may come again.
+export const isUnavailable = (error) => error instanceof FetchError;

@@ -9,3 +9,7 @@ export async function verify(token) {
   if (payload.token_type !== "access") throw new Error("not an access token");
   return payload;
 }
+
+// The network's fault is not the token's: the client may come again.
+export const isUnavailable = (error) =>
+  error instanceof TypeError || ["ERR_JWKS_TIMEOUT", "ERR_JOSE_GENERIC"].includes(error.code);

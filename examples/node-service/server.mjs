@@ -2,11 +2,7 @@
 // token says. VERIFIER is the library that it does so with.
 import { createServer } from "node:http";
 
-const { verify } = await import(`./${process.env.VERIFIER ?? "jose"}.mjs`);
-
-// Errors of the network are not the token's fault: the client may come again.
-const isUnavailable = (error) =>
-  ["ERR_JWKS_TIMEOUT", "ERR_JOSE_GENERIC"].includes(error.code) || error.name === "FetchError" || error.name === "TypeError";
+const { verify, isUnavailable } = await import(`./${process.env.VERIFIER ?? "jose"}.mjs`);
 
 const server = createServer(async (request, response) => {
   const answer = (status, body, headers) => {
