@@ -74,7 +74,7 @@ func TestLinking(t *testing.T) {
 				t.Errorf("%d sessions:\n%s", got, sessions)
 			}
 			first, _, _ := strings.Cut(strings.Split(sessions, "\n")[1], "\t")
-			if got := replicas[0].command(t, "", "session", "explain", first); !strings.Contains(got, "alive") || !strings.Contains(got, "sign_in") {
+			if got := replicas[0].command(t, "", "session", "explain", first); !strings.Contains(got, "alive") || !strings.Contains(got, "sign_in") || !strings.Contains(got, "111 of "+pool.Issuer) {
 				t.Errorf("the session:\n%s", got)
 			}
 			if got := replicas[0].command(t, "", "doctor"); !strings.Contains(got, "ok          identity provider corporate: 1 usable keys") {

@@ -179,7 +179,10 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 	}
 	fresh := s.newUser(i, now)
 	wanted := fresh.Username
-	for range maxUsernameTries {
+	for try := range maxUsernameTries {
+		if try > 1 && fresh.ID == i.Subject { // it can't be the name again; somebody else has the id
+			fresh.ID, details["id_taken"] = newID(), true
+		}
 		identity.UserID = fresh.ID
 		user, created, err := s.Store.CreateUserWithIdentity(ctx, fresh, identity)
 		switch {

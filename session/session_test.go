@@ -786,6 +786,23 @@ func TestUserIDFromSubject(t *testing.T) {
 	}
 }
 
+// TestSubjectThatIsSomebodysID lets a subject come that a local user has for an
+// id: it becomes somebody else.
+func TestSubjectThatIsSomebodysID(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *session.Config) {
+		c.Providers = map[string]session.Provider{"cognito": {UserIDFromSubject: true}}
+	})
+	alice := b.user(t, "alice")
+	g, err := b.comes(t, alice.ID, nil)
+	if err != nil || g.User.ID == alice.ID || g.User.ID == "" {
+		t.Errorf("the user is %q, %v", g.User.ID, err)
+	}
+	if got := b.lastEvent(t, "user_created"); !strings.Contains(got, "id_taken") {
+		t.Errorf("recorded %s", got)
+	}
+}
+
 func TestAccount(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)

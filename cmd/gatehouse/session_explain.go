@@ -49,6 +49,8 @@ type sessionReport struct {
 	UserID       string        `json:"user_id,omitempty"`
 	Username     string        `json:"username,omitempty"`
 	Method       string        `json:"method,omitempty"`
+	Issuer       string        `json:"issuer,omitempty"` // with the subject: the identity that signed in
+	Subject      string        `json:"subject,omitempty"`
 	CreatedAt    any           `json:"created_at"`
 	LastUsedAt   any           `json:"last_used_at"`
 	IdleExpires  any           `json:"idle_expires_at"`
@@ -108,7 +110,7 @@ func reportOf(su repo.SessionUser, policy session.Policy, now time.Time) session
 	s := su.Session
 	r := sessionReport{
 		ID: s.ID, State: stateAlive, Why: "it is alive: the current refresh token gets a new one",
-		UserID: su.User.ID, Username: su.User.Username, Method: s.Method,
+		UserID: su.User.ID, Username: su.User.Username, Method: s.Method, Issuer: s.Issuer, Subject: s.Subject,
 		CreatedAt: s.CreatedAt, LastUsedAt: s.RotatedAt, IdleExpires: s.IdleExpiresAt, Expires: s.ExpiresAt,
 		Generation: s.Generation, LateRetries: s.LateRetries, IP: s.IP, UserAgent: s.UserAgent, Events: []eventReport{},
 	}
@@ -162,6 +164,9 @@ func (r sessionReport) text() string {
 	if r.State != stateUnknown {
 		line("user", "%s (id %s)", r.Username, r.UserID)
 		line("began", "%s by %s from %s, %q", moment(r.CreatedAt), r.Method, r.IP, r.UserAgent)
+		if r.Subject != "" {
+			line("identity", "%s of %s", r.Subject, r.Issuer)
+		}
 		line("last used", "%s, generation %d, late retries %d", moment(r.LastUsedAt), r.Generation, r.LateRetries)
 		line("idle until", "%s", moment(r.IdleExpires))
 		line("ends", "%s", moment(r.Expires))
