@@ -36,6 +36,7 @@ type Config struct {
 type Set struct {
 	local   []rule   // attributes and expressions
 	remotes []remote // webhooks and the function
+	asked   []counts // of remotes, in their order
 	names   names
 	mayFail bool
 	logger  *slog.Logger
@@ -89,6 +90,7 @@ func New(c Config) (*Set, error) {
 	if c.Function != nil {
 		set.remotes = append(set.remotes, newFunction(c, &set.names))
 	}
+	set.asked = make([]counts, len(set.remotes))
 	set.mayFail = set.mayFail || len(set.remotes) > 0
 	if err := errors.Join(errs...); err != nil {
 		return nil, err
@@ -178,6 +180,9 @@ func (s *Set) rules() []rule {
 // come again until somebody changes the user or the rules. None has a value of
 // a user in its text.
 func (s *Set) Evaluate(ctx context.Context, about Subject) (map[string]any, error) {
+	if len(s.local)+len(s.remotes) == 0 {
+		return map[string]any{}, nil
+	}
 	sub := &subject{Subject: about}
 	claims := make(map[string]any, len(s.local))
 	for i := range s.local {

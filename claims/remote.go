@@ -3,8 +3,28 @@ package claims
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync/atomic"
 	"time"
 )
+
+// counts is how often a remote was asked, and how often in vain.
+type counts struct{ asked, failed atomic.Int64 }
+
+// Source is a webhook, or the function, with how often it was asked.
+type Source struct {
+	Name          string // its URL, or "function"
+	Asked, Failed int64
+}
+
+// Sources returns what Evaluate and Explain have asked so far.
+func (s *Set) Sources() []Source {
+	sources := make([]Source, len(s.remotes))
+	for i, r := range s.remotes {
+		sources[i] = Source{strings.TrimPrefix(r.from(), "webhook "), s.asked[i].asked.Load(), s.asked[i].failed.Load()}
+	}
+	return sources
+}
 
 // reply is what came of asking one remote.
 type reply struct {
@@ -27,7 +47,9 @@ func (s *Set) askEach(ctx context.Context, sub *subject) []reply {
 		go func() {
 			start := time.Now()
 			claims, err := r.ask(ctx, sub)
+			s.asked[i].asked.Add(1)
 			if err != nil {
+				s.asked[i].failed.Add(1)
 				err = fmt.Errorf("%w: %s: %w", ErrUnavailable, r.from(), err)
 			}
 			replies[i] = reply{claims, err, time.Since(start)}

@@ -108,6 +108,9 @@ func TestWebhook(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" || err != nil || calls.Load() != 1 {
 		t.Errorf("%v %s, after %d calls", err, diff, calls.Load())
 	}
+	if got := set.Sources(); len(got) != 1 || !strings.HasSuffix(got[0].Name, "/claims") || got[0].Asked != 1 || got[0].Failed != 0 {
+		t.Errorf("it is counted as %+v", got)
+	}
 }
 
 // A webhook that answers something else than it should is not asked again, and nothing of its answer is believed.
@@ -175,6 +178,9 @@ func TestWebhookWithOneDefault(t *testing.T) {
 	set := asking(t, answers(`{}`), withDefaults, func(c *claims.Config) { c.Rules[2].Default = nil })
 	if got, err := set.Evaluate(t.Context(), about()); !errors.Is(err, claims.ErrUnavailable) || !strings.Contains(err.Error(), `claim "seats"`) {
 		t.Errorf("got %v, %v", got, err)
+	}
+	if got := set.Sources()[0]; got.Asked != 1 || got.Failed != 1 {
+		t.Errorf("it is counted as %+v", got)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestWebhookThatMisbehaves(t *testing.T) {
 	}))
 	t.Cleanup(hook.Close)
 	// Without a grace the least that goes wrong with a rotation would end the session.
-	s := startWithHook(t, hook.URL, map[string]string{"GATEHOUSE_SESSIONS_GRACE": "0s", "GATEHOUSE_SESSIONS_LATE_RETRIES": "0"})
+	s := startWithHook(t, hook.URL, map[string]string{"GATEHOUSE_SESSIONS_GRACE": "0s", "GATEHOUSE_SESSIONS_LATE_RETRIES": "0", "GATEHOUSE_METRICS_LISTEN": "127.0.0.1:0"})
 	a := s.signIn(t, "alice", "correct horse battery")
 	if c := payloadOf(t, a.text(t, "access_token")); c["plan"] != "pro" || c["staff"] != true || c["more"] != nil {
 		t.Fatalf("the claims are %v", c)
@@ -89,6 +89,13 @@ func TestWebhookThatMisbehaves(t *testing.T) {
 	}
 	if log := s.log.String(); strings.Contains(log, "MfKQ9r8G") || strings.Contains(log, "xxxxx") || !strings.Contains(log, "more than 65536 bytes") {
 		t.Errorf("the log has too much in it, or too little:\n%.20000s", log)
+	}
+	const asked, failed = 22, 14 // with one to begin with
+	for name, want := range map[string]int{"asked": asked, "failed": failed} {
+		line := fmt.Sprintf("gatehouse_claims_%s_total{source=%q} %d\n", name, hook.URL, want)
+		if body := get(t, metricsURL(t, s)); !strings.Contains(body, line) {
+			t.Errorf("the metrics have no %s:\n%s", line, body)
+		}
 	}
 	// All the rest goes on.
 	play.Store(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))

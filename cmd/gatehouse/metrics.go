@@ -57,6 +57,11 @@ func (m *metrics) watch(svc *service) {
 	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "exchanges"}, func() float64 { return float64(svc.sweeper.Counts().Exchanges) })
 	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "throttle"}, func() float64 { return float64(svc.sweeper.Counts().Throttle) })
 	counter(swept, "Rows that the sweeper removed.", prometheus.Labels{"table": "cutoffs"}, func() float64 { return float64(svc.sweeper.Counts().Cutoffs) })
+	for i, source := range svc.claims.Sources() {
+		labels := prometheus.Labels{"source": source.Name}
+		counter("gatehouse_claims_asked_total", "Requests for claims, by where they go.", labels, func() float64 { return float64(svc.claims.Sources()[i].Asked) })
+		counter("gatehouse_claims_failed_total", "Those that failed.", labels, func() float64 { return float64(svc.claims.Sources()[i].Failed) })
+	}
 	gauge("gatehouse_password_hashes_running", "Passwords that are being hashed.", nil, func() float64 { return float64(svc.hasher.Stats().Running) })
 	gauge("gatehouse_password_hashes_waiting", "Passwords that wait to be hashed.", nil, func() float64 { return float64(svc.hasher.Stats().Waiting) })
 	for _, v := range svc.verifiers {
