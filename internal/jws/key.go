@@ -43,9 +43,14 @@ type Key struct {
 // A key that is weak, or dear to compute with, is an error.
 func NewKey(public crypto.PublicKey, algorithms ...string) (Key, error) {
 	for _, algorithm := range algorithms {
-		if method := methodFor(public, algorithm); method != nil {
-			return Key{method, public}, check(public)
+		method := methodFor(public, algorithm)
+		if method == nil {
+			continue
 		}
+		if err := check(public); err != nil {
+			return Key{}, err
+		}
+		return Key{method, public}, nil
 	}
 	return Key{}, errors.New("it is of another algorithm")
 }
