@@ -120,9 +120,7 @@ func New(c Config) (http.Handler, error) {
 	if err != nil {
 		return nil, fmt.Errorf("impl: reading the contract: %w", err)
 	}
-	if s.docs, err = s.renderDocs(doc); err != nil {
-		return nil, err
-	}
+	s.docs = s.renderDocs(doc)
 	rt := newRouter(s, doc)
 	strict := api.NewStrictHandlerWithOptions(s, []api.StrictMiddlewareFunc{requireResponse}, api.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc: s.bindingError, ResponseErrorHandlerFunc: s.writeProblem,
