@@ -42,6 +42,20 @@ func (s *Set) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
 	return v.VerifyPair(ctx, p)
 }
 
+// Issuer returns the verifier of the provider that a token says it is of, which
+// is not to be believed before that verifier has verified it.
+func (s *Set) Issuer(token string) (*Verifier, error) {
+	t, err := parse(token)
+	if err != nil {
+		return nil, err
+	}
+	v := s.byIssuer[t.text("iss")]
+	if v == nil {
+		return nil, ErrIssuer
+	}
+	return v, nil
+}
+
 // Run keeps the keys of all pools fresh until the context ends.
 func (s *Set) Run(ctx context.Context) error {
 	var runs []func(context.Context) error
