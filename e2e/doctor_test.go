@@ -55,7 +55,7 @@ func TestDoctorAndPostgres(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := db.ExecContext(t.Context(), `ALTER DATABASE "` + strings.TrimPrefix(u.Path, "/") + `" SET default_transaction_read_only = on`); err != nil {
+	if _, err := db.ExecContext(t.Context(), `ALTER DATABASE "`+strings.TrimPrefix(u.Path, "/")+`" SET default_transaction_read_only = on`); err != nil {
 		t.Fatal(err)
 	}
 	wants("a standby", false, "ok          database: it answers", "failed      database: writing: ", "ok          signing keys")
