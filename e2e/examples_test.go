@@ -265,6 +265,10 @@ func TestRevokedTokens(t *testing.T) {
 	if a := service.me(t, other); a.status != http.StatusOK {
 		t.Errorf("another session: %d %s", a.status, a.body)
 	}
+	s.command(t, "correct horse battery\n", "user", "add", "bob", "--password-stdin", "--attributes", `{"department":7}`)
+	if a := plain.me(t, s.signIn(t, "bob", "correct horse battery").text(t, "access_token")); a.status != http.StatusInternalServerError {
+		t.Errorf("a claim of another form: %d %s", a.status, a.body)
+	}
 	if a := plain.me(t, ended); a.status != http.StatusOK {
 		t.Errorf("a service that does not ask: %d %s", a.status, a.body)
 	}
