@@ -29,21 +29,23 @@ func (s *Service) policy() policy {
 
 // Load reads the signing keys, and first does what their timeline asks for at
 // this time: it makes the first key, and where Config.RotateEvery says so the
-// next; it retires keys and deletes those whose time is over. Replicas that do so together agree. It
-// may be called again at any time; on an error the keys loaded before stay in
-// use, and a change that fails does not keep it from using what is there.
+// next; it retires keys, and deletes those whose time is over. Replicas that do
+// so together agree. It may be called again at any time; on an error the keys
+// loaded before stay in use, and a change that fails does not keep it from using
+// what is there. Where keys of another algorithm are signing already, a new key
+// first signs when every verifier has it, as in Rotate.
 //
-// A key that may sign and that no secret opens is ErrSealed, and then nothing is changed. Any other
-// such key is left out, with a warning: without the secret nobody can tell whose it is.
-//
-// With Config.KeyFile it reads that instead, if it has changed, and the store is not used.
-//
-// Where keys of another algorithm are signing already, a new key first signs
-// when every verifier has it, as in Rotate.
+// A key that may sign and that no secret opens is ErrSealed, and then nothing is
+// changed. Any other such key is left out, with a warning: without the secret
+// nobody can tell whose it is.
 //
 // The first Load of a Service also seals anew, under the secret, what only a
-// fallback opens. Later ones don't: while a new secret is being rolled out, replicas that
-// still have it among the fallbacks would else undo it, and so on in turns.
+// fallback opens. Later ones don't: while a new secret is being rolled out,
+// replicas that still have it among the fallbacks would undo it, and so on in
+// turns.
+//
+// With Config.KeyFile it reads that instead, if it has changed, and the store is
+// not used.
 func (s *Service) Load(ctx context.Context) error {
 	s.loading.Lock()
 	defer s.loading.Unlock()
@@ -131,14 +133,14 @@ func (s *Service) hold(ctx context.Context) (held, error) {
 // now is the time as the store keeps it.
 func (s *Service) now() time.Time { return s.cfg.Now().UTC().Truncate(time.Microsecond) }
 
-// An edit is what somebody wants of the keys.
-type edit func(keys []repo.SigningKey, now time.Time) ([]repo.SigningKey, error)
+// An edit makes of what is held what somebody wants; it must not change its records.
+type edit func(h held) ([]repo.SigningKey, error)
 
 // advance makes the edit (nil: none) and what the timeline asks for then, and reports whether that changed anything.
 func (s *Service) advance(ctx context.Context, h held, by edit) (changed bool, err error) {
-	wanted := slices.Clone(h.records)
+	wanted := h.records
 	if by != nil {
-		if wanted, err = by(wanted, h.now); err != nil {
+		if wanted, err = by(h); err != nil {
 			return false, err
 		}
 	}

@@ -122,6 +122,18 @@ func TestImportSignsNow(t *testing.T) {
 	if _, err := s.Import(t.Context(), pemOf(t, django), true); err != nil || kidOf(t, issue(t, s, alice)) != want || len(keys.keys) != 3 {
 		t.Errorf("it does not sign again: %v, %d keys", err, len(keys.keys))
 	}
+	// A rotation that has not taken effect is undone: it goes on, without a pause.
+	if _, err := s.Rotate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := s.Import(t.Context(), pemOf(t, django), false); err != nil {
+		t.Fatal(err)
+	}
+	for after := time.Duration(0); after < time.Hour; after += time.Minute {
+		if kid, _ := s.SignerID(start.Add(after)); kid != want {
+			t.Fatalf("after %v %q signs", after, kid)
+		}
+	}
 }
 
 func TestImportRefuses(t *testing.T) {
@@ -323,6 +335,9 @@ func TestForeignKeysStay(t *testing.T) {
 	s := service(t, func(c *tokens.Config) { c.Keys, c.RotateEvery = keys, time.Hour })
 	foreign := repo.SigningKey{KeyID: "pq", Algorithm: "ML-DSA-44", State: "lying idle", SealedPrivate: []byte("x"), CreatedAt: start.Add(-time.Hour), SignsAt: start.Add(-24 * time.Hour)}
 	keys.change(func(k []repo.SigningKey) []repo.SigningKey { return append(k, foreign) })
+	if first, _ := s.SignerID(start); !errors.Is(s.Retire(t.Context(), first, false), tokens.ErrLastSigner) {
+		t.Error("a key that nobody here can open is taken for one that signs")
+	}
 	if _, err := s.Rotate(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}

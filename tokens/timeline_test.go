@@ -231,7 +231,8 @@ func TestNextOverTime(t *testing.T) {
 			case 1:
 				if len(keys) > 0 {
 					k := rapid.SampledFrom(keys).Draw(t, "key")
-					if after, err := p.retireKey(keys, k.KeyID, at, rapid.Bool().Draw(t, "compromised")); err == nil {
+					after, err := p.retireKey(keys, k.KeyID, at, rapid.Bool().Draw(t, "compromised"))
+					if err == nil && slices.ContainsFunc(after, func(k repo.SigningKey) bool { return signsIn(k, at) }) {
 						keys, made = after, made+1
 					}
 				}
