@@ -22,13 +22,14 @@ type action string
 const (
 	create action = "create" // a new key, which signs from signsAt on
 	retire action = "retire" // decide, or put off, when it stops signing and when it is removed
+	resume action = "resume" // let it go on, though it was to retire
 	remove action = "remove" // delete it
 )
 
 // change is one step on the timeline.
 type change struct {
 	action             action
-	keyID              string // of the key that is retired or removed
+	keyID              string // of the key, where it is there
 	algorithm          string // of the key that is created
 	signsAt            time.Time
 	retireAt, removeAt time.Time
@@ -38,14 +39,16 @@ type change struct {
 // policies and versions. It does no I/O, and once its changes are made it finds nothing more to do at the same time.
 //
 //   - A key that is past its removal is removed.
-//   - A key of the policy's algorithm is created where there is none that goes on signing, or where the newest has signed
-//     for as long as it may, less the lead. It signs after the lead; at once only where no other can.
+//   - A key of the policy's algorithm that was to retire goes on where its successor is gone.
+//   - A key of that algorithm is created where there is none that goes on signing, or where the newest has signed for as
+//     long as it may, less the lead. It signs after the lead; at once only where no other can.
 //   - A key retires when the next of its algorithm begins; with rotation by time one of another algorithm too, when it has
 //     signed long enough. Retired keys are published for as long as their tokens live.
 //   - Nobody stops signing before another begins.
 func next(keys []repo.SigningKey, now time.Time, p policy) []change {
 	line := p.current(keys, now)
 	p.succeed(line, now)
+	p.resume(line, now)
 	if signsAt, due := p.successor(line, now); due {
 		line = append(line, repo.SigningKey{Algorithm: p.algorithm, CreatedAt: now, SignsAt: signsAt})
 		p.succeed(line, now)
@@ -73,6 +76,23 @@ func (p policy) current(keys []repo.SigningKey, now time.Time) []repo.SigningKey
 		line = append(line, k)
 	}
 	return line
+}
+
+// resume lets the last key of the policy's algorithm go on that was to retire, where none takes over.
+func (p policy) resume(line []repo.SigningKey, now time.Time) {
+	last := -1
+	for i, k := range line {
+		switch {
+		case k.Algorithm != p.algorithm || !everSigns(k) || !before(now, k.RetiredAt):
+		case k.RetiredAt.IsZero():
+			return
+		case last < 0 || k.RetiredAt.After(line[last].RetiredAt):
+			last = i
+		}
+	}
+	if last >= 0 {
+		line[last].RetiredAt, line[last].RemoveAt = time.Time{}, time.Time{}
+	}
 }
 
 // successor says from when on a new key would have to sign, if one is due.
@@ -178,6 +198,8 @@ func apply(keys []repo.SigningKey, changes []change, fresh func(change) (repo.Si
 				return nil, err
 			}
 			keys = append(keys, k)
+		case resume:
+			keys[i].State, keys[i].RetiredAt, keys[i].RemoveAt = stateSigning, time.Time{}, time.Time{}
 		case retire:
 			keys[i].State, keys[i].RetiredAt, keys[i].RemoveAt = stateRetired, c.retireAt, c.removeAt
 		case remove:
@@ -195,6 +217,8 @@ func difference(from, to []repo.SigningKey) []change {
 		switch {
 		case i < 0:
 			changes = append(changes, change{action: remove, keyID: k.KeyID})
+		case to[i].RetiredAt.IsZero() && !k.RetiredAt.IsZero():
+			changes = append(changes, change{action: resume, keyID: k.KeyID})
 		case !to[i].RetiredAt.Equal(k.RetiredAt) || !to[i].RemoveAt.Equal(k.RemoveAt):
 			changes = append(changes, change{action: retire, keyID: k.KeyID, retireAt: to[i].RetiredAt, removeAt: to[i].RemoveAt})
 		}
