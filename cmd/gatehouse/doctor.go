@@ -54,22 +54,13 @@ func (c *cli) examine(ctx context.Context, f doctorFlags, now time.Time) finding
 	var found findings
 	cfg, err := c.load()
 	if err != nil {
-		for _, line := range strings.Split(err.Error(), "\n") {
-			found.add("configuration", isFailed, line, "")
-		}
+		found.configuration(err)
 		return found
 	}
 	if f.idToken != "" || f.accessToken != "" {
 		return c.examineTokens(ctx, cfg, f)
 	}
-	err = cfg.Validate()
-	found.tell("configuration", nil, "it can be read", "")
-	if err != nil {
-		found = nil
-		for _, line := range strings.Split(err.Error(), "\n") {
-			found.add("configuration", isFailed, strings.TrimPrefix(line, "config: "), "")
-		}
-	}
+	found.configuration(cfg.Validate())
 	found.secret(cfg)
 	found.claims(cfg)
 	signers := found.store(ctx, cfg, now)
@@ -80,6 +71,17 @@ func (c *cli) examine(ctx context.Context, f doctorFlags, now time.Time) finding
 		found.issuer(ctx, cfg, signers)
 	}
 	return found
+}
+
+// configuration tells its mistakes, each by itself.
+func (f *findings) configuration(err error) {
+	if err == nil {
+		f.add("configuration", isOK, "it is valid", "")
+		return
+	}
+	for line := range strings.SplitSeq(err.Error(), "\n") {
+		f.add("configuration", isFailed, strings.TrimPrefix(line, "config: "), "")
+	}
 }
 
 // secret looks at the secret without showing anything of it.
@@ -105,7 +107,7 @@ func (f *findings) claims(cfg config.Config) {
 		return
 	}
 	_, err = newClaims(cfg, issuer, discard)
-	f.tell("claims", err, fmt.Sprintf("%d", len(cfg.Claims)), "gatehouse claims preview USER shows them")
+	f.tell("claims", err, fmt.Sprintf("%d rules", len(cfg.Claims)), "gatehouse claims preview USER shows them")
 }
 
 // store checks the database and the keys, and returns the ids of those that sign.

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/gatehouse-auth/gatehouse/config"
 	"github.com/gatehouse-auth/gatehouse/password"
@@ -47,6 +48,9 @@ func (f *userFlags) register(cmd *cobra.Command) {
 // apply writes the flags that were given into a user.
 func (f *userFlags) apply(cmd *cobra.Command, u *repo.User) error {
 	given := cmd.Flags().Changed
+	if utf8.RuneCountInString(f.email) > 254 { // RFC 5321 §4.5.3.1.3; and PostgreSQL's index of it has a bound
+		return errors.New("an e-mail address has at most 254 characters")
+	}
 	if given("email") && f.email != u.Email {
 		u.Email, u.EmailVerified = f.email, false // nobody has proved the new one
 	}
