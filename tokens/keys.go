@@ -119,13 +119,19 @@ func publicJWK(public crypto.PublicKey, algorithm string) (jwk.Key, string, erro
 		key.Set(jwk.KeyIDKey, id), key.Set(jwk.AlgorithmKey, alg), key.Set(jwk.KeyUsageKey, jwk.ForSignature))
 }
 
-// newKeyRecord makes a key pair and seals it. It signs from signsAt on.
+// newKeyRecord makes a key pair and seals it. It signs from signsAt on. Its id does not begin with a dash, so that no
+// command line takes it for an option.
 func newKeyRecord(algorithm string, s sealer, now, signsAt time.Time) (repo.SigningKey, error) {
-	private, err := generate(algorithm)
-	if err != nil {
-		return repo.SigningKey{}, fmt.Errorf("generating a key: %w", err)
+	for {
+		private, err := generate(algorithm)
+		if err != nil {
+			return repo.SigningKey{}, fmt.Errorf("generating a key: %w", err)
+		}
+		k, err := keyRecord(private, algorithm, s, now, signsAt)
+		if err != nil || k.KeyID[0] != '-' {
+			return k, err
+		}
 	}
-	return keyRecord(private, algorithm, s, now, signsAt)
 }
 
 // keyRecord seals a key pair.
