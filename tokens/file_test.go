@@ -129,7 +129,7 @@ func TestKeyFileRefuses(t *testing.T) {
 		"a lone key":      {jsonOf(t, good()), "no JWK Set"},
 		"an empty set":    {[]byte(`{"keys":[]}`), "no private key for ES256"},
 		"a public one":    {keySet(t, jwkOf(t, &ecKey(t, elliptic.P256()).PublicKey, nil)), "no private key for ES256"},
-		"a symmetric one": {keySet(t, good(), map[string]any{"kty": "oct", "k": "aHVzaA", "kid": "bad"}), `key 2 of the key file (kid "bad"): it is no key for`},
+		"a symmetric one": {keySet(t, good(), map[string]any{"kty": "oct", "k": "aHVzaA", "kid": "bad"}), `key 2 of the key file (kid "bad"): it is of another algorithm`},
 		"a weak one":      {keySet(t, good(), map[string]any{"kty": "RSA", "e": "AQAB", "n": tokens.Encode(string(weakRSA(t).N.Bytes())), "kid": "bad"}), `key 2 of the key file (kid "bad"): `},
 		"one id twice":    {keySet(t, good(), good()), `kid "good" is there twice`},
 		"too many":        {keySet(t, many...), "more than 100 keys"},

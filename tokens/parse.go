@@ -32,11 +32,8 @@ func newMaterial(raw any) (m material, err error) {
 		m.private, public = signer, signer.Public()
 	}
 	key, err := jws.NewKey(public, ES256, RS256, EdDSA)
-	if key.Algorithm() == "" {
-		return material{}, errors.New("it is no key for ES256 (P-256), RS256 or EdDSA (Ed25519)")
-	}
 	if err != nil {
-		return material{}, err
+		return material{}, fmt.Errorf("%w; wanted is one for ES256 (P-256), RS256 or EdDSA (Ed25519)", err)
 	}
 	m.algorithm = key.Algorithm()
 	if err := m.prove(key); err != nil {
