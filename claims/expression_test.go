@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -226,4 +227,51 @@ func TestHowMuchMayBeLooped(t *testing.T) {
 			t.Errorf("%s: %v", expression, err)
 		}
 	}
+}
+
+// One set serves many goroutines.
+func TestExpressionsAtOnce(t *testing.T) {
+	t.Parallel()
+	set := rules(t, claims.Rule{Name: "x", Expression: `user.attributes.groups.map(g, g + "!")`}, claims.Rule{Name: "y", Expression: "user.username"})
+	var group sync.WaitGroup
+	for range 8 {
+		group.Go(func() {
+			for range 20 {
+				got, err := set.Evaluate(t.Context(), claims.Subject{User: alice})
+				if diff := cmp.Diff(map[string]any{"x": []any{"editors!"}, "y": "alice"}, got); diff != "" || err != nil {
+					t.Errorf("%v %s", err, diff)
+				}
+			}
+		})
+	}
+	group.Wait()
+}
+
+// Whatever the attributes are, an expression ends, and what it gives can be written.
+func FuzzExpression(f *testing.F) {
+	f.Add([]byte(`{"a":[1,2.5,"x",null,{"b":true}],"m":{"k":18446744073709551616}}`))
+	f.Add([]byte(`{"a":{"a":{"a":[[[]]]}},"m":1e400}`))
+	f.Add([]byte(`{`))
+	var compiled []*claims.Set
+	for _, expression := range []string{
+		"user.attributes", "user.attributes.a", "user.attributes.?m", "user.attributes.a.map(x, [x, user.attributes.m])",
+		"user.attributes.m + user.attributes.a", `user.attributes.exists(k, k.matches("^[a-z]"))`, "size(user.attributes.a) > user.attributes.m",
+	} {
+		set, err := claims.New(claims.Config{Rules: []claims.Rule{{Name: "x", Expression: expression}}})
+		if err != nil {
+			f.Fatal(err)
+		}
+		compiled = append(compiled, set)
+	}
+	f.Fuzz(func(t *testing.T, attributes []byte) {
+		for _, set := range compiled {
+			got, err := set.Evaluate(t.Context(), claims.Subject{User: claims.User{Attributes: attributes}})
+			if err != nil && !errors.Is(err, claims.ErrEvaluation) && !errors.Is(err, claims.ErrValue) {
+				t.Fatalf("an error of another kind: %v", err)
+			}
+			if _, err := json.Marshal(got); err != nil {
+				t.Fatalf("what is evaluated can't be written: %v", err)
+			}
+		}
+	})
 }

@@ -94,7 +94,7 @@ func (f *function) answer(ctx context.Context, about Subject) (claims map[string
 			err = ErrDuplicate
 		}
 		if err != nil {
-			return nil, fmt.Errorf("it returns a claim of a name that it can't have: %w", err)
+			return nil, fmt.Errorf("it returns a claim %.40q: %w", name, err)
 		}
 	}
 	return claims, nil

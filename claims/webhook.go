@@ -219,7 +219,7 @@ func (h *webhook) read(answer []byte) (map[string]any, error) {
 	}
 	for name := range object {
 		if err := h.names.check(name); err != nil {
-			return nil, fmt.Errorf("the answer has a member of a name that it can't have: %w", err)
+			return nil, fmt.Errorf("the answer has a member %.40q: %w", name, err)
 		}
 	}
 	claims := make(map[string]any, len(h.rules))

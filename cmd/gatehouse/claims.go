@@ -82,10 +82,11 @@ type previewRow struct {
 	Default bool            `json:"default"`
 	Took    int64           `json:"took_us"`
 	Error   string          `json:"error,omitempty"`
+	took    time.Duration
 }
 
 func (p *preview) add(e claims.Explained) {
-	row := previewRow{Name: e.Name, From: e.From, Default: e.Default, Took: e.Took.Microseconds()}
+	row := previewRow{Name: e.Name, From: e.From, Default: e.Default, Took: e.Took.Microseconds(), took: e.Took}
 	if e.Err != nil {
 		row.Error = e.Err.Error()
 		if !e.Default {
@@ -114,7 +115,7 @@ func (p *preview) table(size, budget int) string {
 		case r.Default:
 			from = "default, instead of " + from
 		}
-		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%v\n", r.Name, value, r.Bytes, from, time.Duration(r.Took)*time.Microsecond)
+		fmt.Fprintf(w, "%s\t%s\t%d\t%s\t%v\n", r.Name, value, r.Bytes, from, r.took.Round(100*time.Nanosecond))
 	}
 	_ = w.Flush() // into memory
 	fmt.Fprintf(&b, "\nthe token has %d of %d bytes", size, budget)
