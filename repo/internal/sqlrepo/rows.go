@@ -105,6 +105,18 @@ type joinedRow struct {
 	User    userRow    `db:"u"`
 }
 
+// fields are where the values of joinedColumns go. It is read at each refresh,
+// and so without sqlx's reflection.
+func (r *joinedRow) fields() []any {
+	s, u := &r.Session, &r.User
+	return []any{
+		&s.ID, &s.UserID, &s.Generation, &s.CreatedAt, &s.RotatedAt, &s.IdleExpiresAt, &s.ExpiresAt, &s.LateRetries, &s.ForgivenAt,
+		&s.Method, &s.Issuer, &s.Subject, &s.UserAgent, &s.IP, &s.RevokedAt, &s.RevokeReason,
+		&u.ID, &u.Username, &u.Email, &u.EmailVerified, &u.FirstName, &u.LastName, &u.Password, &u.IsActive, &u.IsStaff, &u.IsSuperuser,
+		&u.Attributes, &u.DateJoined, &u.LastLogin, &u.UpdatedAt,
+	}
+}
+
 func (r joinedRow) record() repo.SessionUser {
 	return repo.SessionUser{Session: r.Session.record(), User: r.User.record()}
 }

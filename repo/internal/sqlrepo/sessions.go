@@ -122,19 +122,35 @@ func (s *Store) RotateSession(ctx context.Context, id string, generation int64, 
 	case !storable(args...):
 		err = repo.ErrStale
 	case s.postgres():
-		err = s.prepared(ctx, s.Write, rotatePostgres, func(st *sqlx.Stmt) error { return st.GetContext(ctx, &row, args...) })
-	default:
-		err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-			if n, err := changeIn(ctx, tx, rotateSQLite, args...); err != nil || n == 0 {
-				return staleIfNone(err)
-			}
-			return tx.GetContext(ctx, &row, selectJoined, id)
+		err = s.prepared(ctx, s.Write, rotatePostgres, func(st *sqlx.Stmt) error {
+			return st.QueryRowContext(ctx, args...).Scan(row.fields()...)
 		})
+	default:
+		err = s.rotateSQLite(ctx, &row, args)
 	}
 	if err != nil {
 		return repo.SessionUser{}, s.fail(ctx, "rotating a session", staleIfNone(err))
 	}
 	return row.record(), nil
+}
+
+// rotateSQLite rotates with statements that are prepared before the transaction
+// begins, for it has the one connection.
+func (s *Store) rotateSQLite(ctx context.Context, row *joinedRow, args []any) error {
+	return s.prepared(ctx, s.Write, rotateSQLite, func(rotate *sqlx.Stmt) error {
+		return s.prepared(ctx, s.Write, selectJoined, func(find *sqlx.Stmt) error {
+			return s.inTx(ctx, func(tx *sqlx.Tx) error {
+				result, err := tx.StmtxContext(ctx, rotate).ExecContext(ctx, args...)
+				if err != nil {
+					return err
+				}
+				if n, err := result.RowsAffected(); err != nil || n == 0 {
+					return staleIfNone(err)
+				}
+				return tx.StmtxContext(ctx, find).QueryRowContext(ctx, args[0]).Scan(row.fields()...)
+			})
+		})
+	})
 }
 
 // FindSession returns a session and its user.
