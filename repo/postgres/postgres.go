@@ -92,7 +92,7 @@ func Open(c Config) (*Store, error) {
 	db.SetMaxIdleConns(c.MaxConnections)
 	db.SetConnMaxLifetime(connectionLifetime)
 	return &Store{Store: sqlrepo.New(sqlrepo.Config{
-		Dialect: migrations.Postgres, Write: db, Read: db, Classify: classify, StalePlan: stalePlan,
+		Dialect: migrations.Postgres, Write: db, Read: db, Classify: classify, StalePlan: stalePlan, Connections: c.MaxConnections,
 	}), unbounded: unbounded}, nil
 }
 

@@ -122,7 +122,7 @@ func (s *Store) RotateSession(ctx context.Context, id string, generation int64, 
 	case !storable(args...):
 		err = repo.ErrStale
 	case s.postgres():
-		err = s.prepared(ctx, s.Write, rotatePostgres, func(st *sqlx.Stmt) error {
+		err = s.preparedUnwatched(ctx, rotatePostgres, func(ctx context.Context, st *sqlx.Stmt) error {
 			return st.QueryRowContext(ctx, args...).Scan(row.fields()...)
 		})
 	default:

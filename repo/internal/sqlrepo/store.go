@@ -25,6 +25,8 @@ type Config struct {
 	Read    *sqlx.DB // may be the same
 	// Classify turns a driver's error into one that wraps the sentinel of package repo that it means, if any.
 	Classify func(error) error
+	// Connections is how many Write has, for what is not watched; see unwatched. 0: everything is watched.
+	Connections int
 	// StalePlan reports whether an error says that a prepared statement must be prepared anew.
 	StalePlan func(error) bool
 }
@@ -33,12 +35,13 @@ type Config struct {
 type Store struct {
 	Config
 	statements sync.Map // by pool and text: *sqlx.Stmt
+	places     chan struct{}
 }
 
 var _ repo.Repository = (*Store)(nil)
 
 // New returns the store of an engine. It does no I/O.
-func New(c Config) *Store { return &Store{Config: c} }
+func New(c Config) *Store { return &Store{Config: c, places: make(chan struct{}, c.Connections)} }
 
 // Close closes the pools.
 func (s *Store) Close() error {
@@ -119,6 +122,35 @@ func (s *Store) prepared(ctx context.Context, pool *sqlx.DB, text string, f func
 		}
 		s.statements.Delete(key)
 	}
+}
+
+// unwatched is a context that nobody waits for. To watch one, database/sql and
+// lib/pq start a goroutine each for every statement, a tenth of what a refresh costs
+// the process. Its deadline still bounds the making of a connection.
+type unwatched struct{ context.Context } //nolint:containedctx // it is one
+
+// Done is nil: it is never done.
+func (unwatched) Done() <-chan struct{} { return nil }
+
+// preparedUnwatched is prepared for the statement of every refresh. Under the
+// context it waits for a connection; the statement itself is bounded by
+// Postgres, and by how long its connection waits for an answer.
+func (s *Store) preparedUnwatched(ctx context.Context, text string, f func(context.Context, *sqlx.Stmt) error) error {
+	var within context.Context = unwatched{ctx}
+	if s.Connections == 0 {
+		within = ctx
+	} else {
+		select {
+		case s.places <- struct{}{}:
+			defer func() { <-s.places }()
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+	}
+	return s.prepared(within, s.Write, text, func(st *sqlx.Stmt) error { return f(within, st) })
 }
 
 // get reads one row for a reader.
