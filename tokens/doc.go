@@ -2,8 +2,10 @@
 // the keys that sign them.
 //
 // A Service is made by New, which does no I/O, and is ready once Load has read
-// the signing keys (or made the first). Run keeps them fresh; Rotate makes a new
-// one and retires the others.
+// the signing keys (or made the first). Run keeps them fresh, and moves them
+// along their timeline (timeline.go), in any number of replicas; Rotate, Import
+// and Retire are for whoever does not want to wait for it, ListKeys tells what
+// there is. The keys are in a store, sealed, or in a file (Config.KeyFile).
 //
 //   - IssueAccess and VerifyAccess: access tokens, which every other service
 //     can verify with the keys that JWKS publishes.
