@@ -68,9 +68,9 @@ func (s *subject) attributes() (map[string]any, error) {
 }
 
 // column is a column of the user.
-type column func(User) any
+type column func(*User) any
 
-func (c column) value(_ context.Context, s *subject) (any, error) { return c(s.User), nil }
+func (c column) value(_ context.Context, s *subject) (any, error) { return c(&s.User), nil }
 
 // path leads to a value inside the attributes.
 type path []string
@@ -116,27 +116,27 @@ var columns = [...]string{
 func columnOf(name string) column {
 	switch name {
 	case "id":
-		return func(u User) any { return u.ID }
+		return func(u *User) any { return u.ID }
 	case "username":
-		return func(u User) any { return u.Username }
+		return func(u *User) any { return u.Username }
 	case "email":
-		return func(u User) any { return u.Email }
+		return func(u *User) any { return u.Email }
 	case "email_verified":
-		return func(u User) any { return u.EmailVerified }
+		return func(u *User) any { return u.EmailVerified }
 	case "first_name":
-		return func(u User) any { return u.FirstName }
+		return func(u *User) any { return u.FirstName }
 	case "last_name":
-		return func(u User) any { return u.LastName }
+		return func(u *User) any { return u.LastName }
 	case "is_active":
-		return func(u User) any { return u.IsActive }
+		return func(u *User) any { return u.IsActive }
 	case "is_staff":
-		return func(u User) any { return u.IsStaff }
+		return func(u *User) any { return u.IsStaff }
 	case "is_superuser":
-		return func(u User) any { return u.IsSuperuser }
+		return func(u *User) any { return u.IsSuperuser }
 	case "date_joined":
-		return func(u User) any { return timeText(u.DateJoined) }
+		return func(u *User) any { return timeText(u.DateJoined) }
 	case "last_login":
-		return func(u User) any { return timeText(u.LastLogin) }
+		return func(u *User) any { return timeText(u.LastLogin) }
 	}
 	return nil
 }

@@ -147,23 +147,22 @@ func (s *Set) add(r Rule, hooks []*webhook, cel *compiler) error {
 // Who changes something for a token does so after such an evaluation.
 func (s *Set) MayFail() bool { return s.mayFail }
 
-// Defaults returns every claim that is in each token of this set, with its
-// default or null for a value. It is what can be known of a token's size before
+// Defaults returns the claims that are in each token of this set, with their
+// defaults or null for values. It is what can be known of a token's size before
 // there is a user.
 func (s *Set) Defaults() map[string]any {
 	claims := map[string]any{}
-	for _, r := range s.rules() {
-		claims[r.name] = r.fallback
+	for _, r := range s.local {
+		if _, maybeAbsent := r.source.(*expression); !maybeAbsent || r.hasFallback {
+			claims[r.name] = r.fallback
+		}
+	}
+	for _, remote := range s.remotes {
+		for _, r := range remote.asked() {
+			claims[r.name] = r.fallback
+		}
 	}
 	return claims
-}
-
-func (s *Set) rules() []rule {
-	all := s.local
-	for _, r := range s.remotes {
-		all = append(all[:len(all):len(all)], r.asked()...)
-	}
-	return all
 }
 
 // Evaluate returns the claims of a user. An attribute always gives a claim: its

@@ -87,7 +87,7 @@ func (f *function) answer(ctx context.Context, about Subject) (claims map[string
 	if !ok {
 		return nil, errors.New("what it returns names a member twice, or nests too deep")
 	}
-	own := names{f.names.userIDClaim, map[string]bool{}}
+	own := names{f.names.reserved, map[string]bool{}}
 	for name := range claims {
 		err := own.take(name)
 		if err == nil && f.names.taken[fold(name)] {

@@ -187,8 +187,10 @@ func TestMayFailAndDefaults(t *testing.T) {
 	if !rules(t, claims.Rule{Name: "a", Expression: "1"}).MayFail() || !asking(t, answers("{}")).MayFail() || !calling(t, f).MayFail() {
 		t.Error("expressions, webhooks and functions may fail")
 	}
-	got := asking(t, answers("{}"), withDefaults).Defaults()
-	if diff := cmp.Diff(map[string]any{"is_staff": nil, "plan": "free", "seats": nil}, got); diff != "" {
+	got := asking(t, answers("{}"), withDefaults, func(c *claims.Config) {
+		c.Rules = append(c.Rules, claims.Rule{Name: "x", Expression: "1"}, claims.Rule{Name: "y", Expression: "1", Default: json.RawMessage("2")})
+	}).Defaults()
+	if diff := cmp.Diff(map[string]any{"is_staff": nil, "plan": "free", "seats": nil, "y": json.Number("2")}, got); diff != "" {
 		t.Error(diff)
 	}
 	_, err := asking(t, answers("{}")).Evaluate(t.Context(), claims.Subject{User: claims.User{Attributes: json.RawMessage(`[]`)}})

@@ -9,25 +9,26 @@ import (
 // maxNameBytes bounds a claim's name, which every token carries.
 const maxNameBytes = 128
 
-// reserved are the claims that the token service writes itself, and the
+// reservedNames are the claims that the token service writes itself, and the
 // parameters of a token's header: a verifier that mixes them up must not find
 // them among the claims.
-var reserved = [...]string{
+var reservedNames = [...]string{
 	"iss", "sub", "aud", "exp", "nbf", "iat", "jti", "sid", "token_type",
 	"alg", "kid", "typ", "cty", "crit", "b64", "enc", "zip", "jku", "jwk", "x5u", "x5c", "x5t", "x5t#S256",
 }
 
-// names is which claims may still be written.
-type names struct {
-	userIDClaim string
-	taken       map[string]bool // folded
-}
+// names is which claims may still be written. All in it are folded.
+type names struct{ reserved, taken map[string]bool }
 
 func newNames(userIDClaim string) names {
 	if userIDClaim == "" {
 		userIDClaim = "user_id"
 	}
-	return names{userIDClaim: userIDClaim, taken: map[string]bool{}}
+	n := names{reserved: map[string]bool{fold(userIDClaim): true}, taken: map[string]bool{}}
+	for _, name := range reservedNames {
+		n.reserved[fold(name)] = true
+	}
+	return n
 }
 
 // check refuses what no claim may be named.
@@ -36,13 +37,7 @@ func (n *names) check(name string) error {
 		strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
 		return ErrName
 	}
-	folded := fold(name)
-	for _, r := range reserved {
-		if folded == fold(r) {
-			return ErrReserved
-		}
-	}
-	if folded == fold(n.userIDClaim) {
+	if n.reserved[fold(name)] {
 		return ErrReserved
 	}
 	return nil

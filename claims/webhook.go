@@ -259,7 +259,7 @@ func (h *webhook) body(s *subject) ([]byte, error) {
 		r.Data.Claims = append(r.Data.Claims, rule.name)
 	}
 	for _, name := range columns {
-		r.Data.User[name] = columnOf(name)(s.User)
+		r.Data.User[name] = columnOf(name)(&s.User)
 	}
 	return json.Marshal(r)
 }
