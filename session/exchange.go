@@ -46,9 +46,9 @@ type AuthorizationCode struct {
 	Issuer      string // that the provider's page named (RFC 9207); empty: none
 }
 
-// ExchangeCode is Exchange for an authorization code, which its provider is asked to
-// redeem. A code opens one session, as a pair
-// of tokens does.
+// ExchangeCode is Exchange for an authorization code, which its provider is asked
+// to redeem. A code opens one session, as a pair of tokens does; a retry must show
+// the same verifier, for the same provider.
 //
 // Errors are those of Exchange, and cognito.ErrCode, cognito.ErrRedirectURI,
 // cognito.ErrNoApp and cognito.ErrEndpointUnavailable.
@@ -58,7 +58,8 @@ func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Cl
 	if err != nil {
 		return Grant{}, err
 	}
-	digest := sha256.Sum256([]byte("code:" + code.Code))
+	// With the verifier, without which a code is nothing: who has seen the code alone is not told of the session either.
+	digest := sha256.Sum256([]byte("code:" + app.Name() + "\x00" + code.Verifier + "\x00" + code.Code))
 	if _, err := s.Store.FindExchange(ctx, digest[:]); err == nil {
 		return s.exchangedBefore(ctx, digest[:], c, now)
 	} else if !errors.Is(err, repo.ErrNotFound) {

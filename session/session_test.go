@@ -736,6 +736,12 @@ func TestExchangeCode(t *testing.T) {
 	if _, err := b.ExchangeCode(t.Context(), code, session.Client{IP: "198.51.100.1"}); !errors.Is(err, session.ErrReplayed) {
 		t.Errorf("somebody else's retry: %v", err)
 	}
+	// Somebody behind the same address saw the code go by, and has not the verifier.
+	guess := code
+	guess.Verifier = authorize("111").Verifier
+	if _, err := b.ExchangeCode(t.Context(), guess, home); !errors.Is(err, cognito.ErrCode) {
+		t.Errorf("a retry without the verifier: %v", err)
+	}
 	for name, tc := range map[string]struct {
 		change func(c *session.AuthorizationCode)
 		want   error
