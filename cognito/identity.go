@@ -50,7 +50,7 @@ type Identity struct {
 
 	IssuedAt      time.Time
 	ExpiresAt     time.Time
-	IDTokenDigest [sha256.Size]byte // of the token that was verified; tells whether it was seen before
+	IDTokenDigest [sha256.Size]byte // of what was signed of the token that was verified; tells whether it was seen before
 }
 
 // identity reads who a verified token is about.
@@ -62,7 +62,8 @@ func (v *Verifier) identity(t token) (Identity, error) {
 		Username:  v.first(t, v.config.Claims.Username, maxUsername),
 		GivenName: v.first(t, v.config.Claims.GivenName, maxName), FamilyName: v.first(t, v.config.Claims.FamilyName, maxName),
 		Attributes: v.attributes(t),
-		IssuedAt:   iat, ExpiresAt: exp, IDTokenDigest: sha256.Sum256([]byte(t.raw)),
+		// Not of the signature: whoever has one of ES256 can make a second (r, n−s), and with it the same token again.
+		IssuedAt: iat, ExpiresAt: exp, IDTokenDigest: sha256.Sum256([]byte(t.compact.Signed)),
 	}
 	i.Email, i.EmailVerified = v.email(t)
 	groups, _ := t.claims[v.config.GroupsClaim].([]any)

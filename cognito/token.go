@@ -185,14 +185,21 @@ func (t token) belongsWith(access token) error {
 		return fmt.Errorf("%w: client", ErrPair)
 	}
 	// Pools without token revocation have none.
-	origin, other := t.text("origin_jti"), access.text("origin_jti")
-	if origin != "" && other != "" && origin != other {
+	origin, there := t.claims["origin_jti"]
+	other, alsoThere := access.claims["origin_jti"]
+	if there && !isText(origin) || alsoThere && !isText(other) || there && alsoThere && origin != other {
 		return fmt.Errorf("%w: origin_jti", ErrPair)
 	}
 	if !t.hashFits(access.raw) {
 		return ErrAccessTokenHash
 	}
 	return nil
+}
+
+// isText reports whether a claim is text, and not empty.
+func isText(claim any) bool {
+	text, _ := claim.(string)
+	return text != ""
 }
 
 // hasNonce reports whether the token was asked for with this nonce, and with any.
