@@ -19,7 +19,7 @@ DOCKER   ?= docker
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e bench fuzz cover \
+.PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e bench bench-growth fuzz cover \
 	docker sdk verify clean clean-machine deps
 
 help: ## List the targets
@@ -60,6 +60,9 @@ cover: $(GOTESTSUM) $(TEST_NODE) sdk build ## Run every Go test and hold the cov
 
 bench: build deps ## Measure the service against its limits and its peer: bench/results/ (BENCH_QUICK=1 for 3 minutes)
 	@scripts/postgres.sh go run ./bench run
+
+bench-growth: build deps ## Measure ten million sessions beside ten thousand, and a day of churn
+	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=2GB -c max_wal_size=8GB" scripts/postgres.sh go run ./bench growth
 
 fuzz: ## Fuzz every parser of untrusted bytes, FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh

@@ -26,7 +26,7 @@ func (l *limited) next() []byte {
 
 // countStatements counts what each kind of request costs on the wire, by one
 // client, beside the measurements: a server that reaches Postgres by a proxy.
-func (b *bench) countStatements(ctx context.Context, e *engine) (err error) {
+func (b *bench) countStatements(ctx context.Context, e *engine, of []scenario) (err error) {
 	u, err := url.Parse(e.url)
 	if err != nil {
 		return err
@@ -45,7 +45,7 @@ func (b *bench) countStatements(ctx context.Context, e *engine) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, through.server.stop()) }()
-	for _, s := range scenarios() {
+	for _, s := range of {
 		workers, err := s.prepare(ctx, b, &through, 1)
 		if err != nil {
 			return err

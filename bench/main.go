@@ -93,7 +93,7 @@ func commandRun(ctx context.Context, args []string, quick bool) error {
 		return err
 	}
 	defer done()
-	b.seconds, b.rounds = 4*time.Second, 3
+	b.seconds, b.rounds = 3*time.Second, 3
 	if quick {
 		b.seconds, b.rounds = time.Second, 1
 	}

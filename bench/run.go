@@ -31,7 +31,7 @@ func (b *bench) run(ctx context.Context, only string, everything bool) (err erro
 	}
 	defer func() { err = errors.Join(err, lite.close()) }()
 	b.log("%d sessions of %d users are in both databases", runSessions, runUsers)
-	if err := b.countStatements(ctx, pg); err != nil {
+	if err := b.countStatements(ctx, pg, scenarios()); err != nil {
 		return err
 	}
 	var p *peer

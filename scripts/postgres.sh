@@ -4,7 +4,8 @@
 #   scripts/postgres.sh COMMAND [ARGUMENT...]
 #   scripts/postgres.sh         print the DSN and run until interrupted
 #
-# The command finds the DSN in GATEHOUSE_TEST_POSTGRES. The cluster lives in a
+# The command finds the DSN in GATEHOUSE_TEST_POSTGRES; the server gets
+# GATEHOUSE_POSTGRES_OPTIONS (-c name=value ...) too. The cluster lives in a
 # temporary directory, listens on a free loopback port, and keeps fsync on:
 # what the tests say about durability is meant for such a server.
 set -eu
@@ -52,9 +53,10 @@ $as_server initdb -D "$dir/data" -U gatehouse --pwfile=password \
 }
 
 start() {
+	# shellcheck disable=SC2086 # a list of words
 	$as_server postgres -D "$dir/data" -c listen_addresses=127.0.0.1 -c port="$port" \
 		-c unix_socket_directories="$dir" -c max_connections=300 -c fsync=on \
-		-c timezone=UTC >>server.log 2>&1 &
+		-c timezone=UTC ${GATEHOUSE_POSTGRES_OPTIONS:-} >>server.log 2>&1 &
 	pid=$!
 	while kill -0 "$pid" 2>/dev/null; do
 		if pg_isready -q -h "$dir" -p "$port"; then return 0; fi
