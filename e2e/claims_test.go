@@ -148,3 +148,24 @@ func TestDocumentedReceivers(t *testing.T) {
 		})
 	}
 }
+
+// TestTokenOverItsBudget: a user whose attributes are too large for a token gets none, and keeps the session.
+func TestTokenOverItsBudget(t *testing.T) {
+	t.Parallel()
+	s := start(t, map[string]string{"GATEHOUSE_CLAIMS": `[{name: bio, attribute: attributes.bio}]`})
+	s.command(t, "correct horse battery\n", "user", "add", "alice", "--password-stdin")
+	a := s.signIn(t, "alice", "correct horse battery")
+	s.command(t, "", "user", "set", "alice", "--attributes", `{"bio": "`+strings.Repeat("secretive ", 500)+`"}`)
+	got := s.refresh(t, a)
+	if p := got.json(t); got.status != http.StatusInternalServerError || p["code"] != "claims_failed" || p["retryable"] != false ||
+		len(got.header.Values("Set-Cookie")) != 0 {
+		t.Errorf("over the budget: %d %s %v", got.status, got.body, got.header)
+	}
+	if log := s.log.String(); !strings.Contains(log, `the budget is 4096; the largest claims: \"bio\" 5009 bytes`) || strings.Contains(log, "secretive") {
+		t.Errorf("the log:\n%.5000s", log)
+	}
+	s.command(t, "", "user", "set", "alice", "--attributes", `{"bio": "short"}`)
+	if again := s.refresh(t, a); again.status != http.StatusOK || payloadOf(t, again.text(t, "access_token"))["bio"] != "short" {
+		t.Errorf("afterwards: %d %s", again.status, again.body)
+	}
+}
