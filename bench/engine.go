@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"database/sql"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
@@ -21,6 +22,10 @@ type engine struct {
 	users, sessions int
 	postmaster      int // 0: none
 	seededAt        time.Time
+	client          struct { // a service that may introspect
+		ID     string `json:"client_id"`
+		Secret string `json:"client_secret"`
+	}
 }
 
 func (e *engine) embedded() bool { return e.name == "sqlite" }
@@ -81,6 +86,13 @@ func (w *world) openSQLite(ctx context.Context, path string, users, sessions int
 
 func (w *world) fill(ctx context.Context, e *engine) error {
 	if _, err := gatehouse(ctx, w.settings(e.url), "migrate", "up"); err != nil {
+		return err
+	}
+	client, err := gatehouse(ctx, w.settings(e.url), "client", "add", "bench", "--json")
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(client, &e.client); err != nil {
 		return err
 	}
 	e.seededAt = time.Now().UTC().Truncate(time.Second)

@@ -208,7 +208,11 @@ func equalFold(b []byte, s string) bool { return len(b) == len(s) && strings.Equ
 
 // post is a request with a JSON body. The headers are whole lines.
 func post(path, headers, body string) []byte {
-	return []byte("POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nContent-Type: application/json\r\n" +
+	return postAs("application/json", path, headers, body)
+}
+
+func postAs(contentType, path, headers, body string) []byte {
+	return []byte("POST " + path + " HTTP/1.1\r\nHost: 127.0.0.1\r\nUser-Agent: bench\r\nContent-Type: " + contentType + "\r\n" +
 		headers + "Content-Length: " + strconv.Itoa(len(body)) + "\r\n\r\n" + body)
 }
 

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,6 +30,7 @@ func scenarios() []scenario {
 		{"refresh, in grace", prepareGrace},
 		{"refresh, refused", prepareRefused},
 		{"verify", prepareVerify},
+		{"introspect", prepareIntrospect},
 		{"social-exchange", prepareExchange},
 		{"logoff", prepareLogoff},
 		{"jwks", prepareJWKS},
@@ -221,6 +223,17 @@ func prepareVerify(ctx context.Context, b *bench, e *engine, clients int) ([]wor
 	}
 	return spread(clients, len(tokens), http.StatusOK, false, func(i int) ([]byte, error) {
 		return post("/auth/verify/", "", `{"token":"`+tokens[i]+`"}`), nil
+	})
+}
+
+func prepareIntrospect(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
+	tokens, err := b.accessTokens(ctx, e, max(clients, 100))
+	if err != nil {
+		return nil, err
+	}
+	basic := "Authorization: Basic " + base64.StdEncoding.EncodeToString([]byte(e.client.ID+":"+e.client.Secret)) + "\r\n"
+	return spread(clients, len(tokens), http.StatusOK, false, func(i int) ([]byte, error) {
+		return postAs("application/x-www-form-urlencoded", "/auth/introspect/", basic, "token="+tokens[i]), nil
 	})
 }
 
