@@ -6,6 +6,7 @@ GOFILES := $(shell find . -name '*.go' -not -path './test/node_modules/*' -not -
 
 GOLANGCI_LINT := .tools/golangci-lint-v2.15.0
 GOTESTSUM     := .tools/gotestsum-v1.13.0
+BENCHSTAT     := .tools/benchstat-v0.0.0-20260908200009-22c9c6c9d4da
 NODE_BIN      := $(CURDIR)/test/node_modules/.bin
 TEST_NODE     := test/node_modules/.package-lock.json
 SDK_NODE      := sdk/typescript/node_modules/.package-lock.json
@@ -19,7 +20,7 @@ DOCKER   ?= docker
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e bench bench-growth fuzz cover \
+.PHONY: help generate build run lint lint-openapi test test-race test-postgres test-e2e bench bench-growth bench-compare bench-baseline allocations fuzz cover \
 	docker sdk verify clean clean-machine deps
 
 help: ## List the targets
@@ -44,7 +45,7 @@ lint-openapi: $(TEST_NODE) ## Check the contract
 	@PATH=$(NODE_BIN):$$PATH REDOCLY_TELEMETRY=off REDOCLY_SUPPRESS_UPDATE_NOTICE=true \
 		redocly lint --config test/redocly.yaml openapi.yaml
 
-test: deps verify lint lint-openapi cover $(if $(CI),clean-machine) ## Prove everything: SQLite, PostgreSQL, Cognito, Django, SDK, container
+test: deps verify lint lint-openapi allocations cover $(if $(CI),clean-machine) ## Prove everything: SQLite, PostgreSQL, Cognito, Django, SDK, container
 
 test-race: ## Run the Go tests but e2e, with the race detector, on a PostgreSQL of their own
 	@scripts/postgres.sh go test -race $$(go list ./... | grep -v '/e2e$$')
@@ -63,6 +64,15 @@ bench: build deps ## Measure the service against its limits and its peer: bench/
 
 bench-growth: build deps ## Measure ten million sessions beside ten thousand, and a day of churn
 	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=2GB -c max_wal_size=8GB" scripts/postgres.sh go run ./bench growth
+
+bench-compare: $(BENCHSTAT) ## Compare the hot functions with bench/baseline.txt
+	@scripts/bench-compare.sh $(BENCHSTAT)
+
+bench-baseline: ## Make bench/baseline.txt anew, on a quiet machine
+	@scripts/bench-compare.sh '' update
+
+allocations: ## Hold the allocations of the hot functions to bench/allocations.tsv
+	@scripts/allocations.sh
 
 fuzz: ## Fuzz every parser of untrusted bytes, FUZZTIME (10s) each
 	@FUZZTIME=$(FUZZTIME) scripts/fuzz.sh
@@ -91,6 +101,9 @@ clean: ## Remove what was built, and the development database
 
 $(GOLANGCI_LINT):
 	@scripts/tool.sh $@ github.com/golangci/golangci-lint/v2/cmd/golangci-lint
+
+$(BENCHSTAT):
+	@scripts/tool.sh $@ golang.org/x/perf/cmd/benchstat
 
 $(GOTESTSUM):
 	@scripts/tool.sh $@ gotest.tools/gotestsum

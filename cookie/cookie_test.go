@@ -377,3 +377,35 @@ func BenchmarkUnsign(b *testing.B) {
 		}
 	}
 }
+
+func BenchmarkSign(b *testing.B) {
+	s, err := cookie.NewSigner(cookie.Config{Name: "refresh_cookie", Salt: "extra", Secret: "secret"})
+	if err != nil {
+		b.Fatal(err)
+	}
+	value, at := strings.Repeat("x", 300), time.Unix(1700000000, 0)
+	b.ReportAllocs()
+	for b.Loop() {
+		s.Sign(value, at)
+	}
+}
+
+func BenchmarkCSRF(b *testing.B) {
+	c := cookie.NewCSRF([]byte("a key"))
+	const session = "0193a000-0000-7000-8000-000000000001"
+	token := c.Token(session)
+	b.Run("token", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			c.Token(session)
+		}
+	})
+	b.Run("check", func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			if !c.Check(token, session) {
+				b.Fatal("refused")
+			}
+		}
+	})
+}

@@ -11,7 +11,7 @@ mkdir -p "$(dirname "$target")"
 bin=$(mktemp -d)
 trap 'rm -rf "$bin"' EXIT
 echo "Building $(basename "$target")"
-GOFLAGS='' GOBIN=$bin go install "$package@${target##*-}" 2>"$bin/log" || {
+GOFLAGS='' GOBIN=$bin go install "$package@${target#*"${package##*/}"-}" 2>"$bin/log" || {
 	cat "$bin/log" >&2
 	exit 1
 }

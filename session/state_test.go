@@ -256,3 +256,14 @@ func TestReuseStaysReuse(t *testing.T) {
 		}
 	})
 }
+
+func BenchmarkDecide(b *testing.B) {
+	s := alive()
+	policy := session.Policy{Grace: 30 * time.Second, LateRetries: 1, RefreshLifetime: 24 * time.Hour}
+	b.ReportAllocs()
+	for b.Loop() {
+		if !session.Decide(s, session.Presented{Generation: s.Generation}, policy, s.RotatedAt).Granted() {
+			b.Fatal("refused")
+		}
+	}
+}

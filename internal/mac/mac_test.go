@@ -46,3 +46,11 @@ func TestManyAtOnce(t *testing.T) {
 	}
 	wg.Wait()
 }
+
+func BenchmarkSum(b *testing.B) {
+	k, text := mac.NewKey([]byte("a key")), strings.Repeat("x", 400)
+	b.ReportAllocs()
+	for b.Loop() {
+		k.Sum(text, "and more")
+	}
+}
