@@ -1,0 +1,45 @@
+package session_test
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/gatehouse-auth/gatehouse/cognito"
+	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
+	"github.com/gatehouse-auth/gatehouse/session"
+)
+
+// TestCodeAtAnotherProvider shows a code to a provider that has not issued it,
+// before it is used and after: only its own opens a session, and tells of it again.
+func TestCodeAtAnotherProvider(t *testing.T) {
+	t.Parallel()
+	other := cognitotest.New()
+	t.Cleanup(other.Close)
+	b := newBench(t, func(c *session.Config) {
+		ours, err := c.IdentityProviders.App("")
+		must(t, err)
+		theirs, err := cognito.New(cognito.Config{
+			Name: "other", Issuer: other.Issuer, JWKSURL: other.JWKSURL, ClientIDs: []string{cognitotest.ClientID}, Now: c.Now,
+			App: &cognito.App{HostedUI: other.HostedUI, ClientID: cognitotest.ClientID},
+		})
+		must(t, err)
+		c.IdentityProviders, err = cognito.NewSet(ours, theirs)
+		must(t, err)
+	})
+	issued := b.pool.Authorize("111", b.time(), nil)
+	code := session.AuthorizationCode{IDP: "other", Code: issued.Code, Verifier: issued.Verifier, RedirectURI: issued.RedirectURI}
+	misled := named(code, "cognito")
+	misled.Issuer = other.Issuer // the other's page answered (RFC 9207)
+	if _, err := b.ExchangeCode(t.Context(), misled, home); !errors.Is(err, cognito.ErrIssuer) {
+		t.Errorf("the answer of another provider: %v", err)
+	}
+	for range 2 {
+		if _, err := b.ExchangeCode(t.Context(), code, home); !errors.Is(err, cognito.ErrCode) {
+			t.Errorf("at another provider: %v", err)
+		}
+		if _, err := b.ExchangeCode(t.Context(), named(code, "cognito"), home); err != nil {
+			t.Errorf("at its own: %v", err)
+		}
+	}
+	b.wantEvents(t, "user_created", "sign_in")
+}
