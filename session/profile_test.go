@@ -137,3 +137,22 @@ func TestNothingOfADisabledUserIsFollowed(t *testing.T) {
 		t.Errorf("the address is %q, %v", kept.Email, err)
 	}
 }
+
+// TestNoClaimMakesStaff copies claims into attributes that are called as the
+// columns are: attributes they stay.
+func TestNoClaimMakesStaff(t *testing.T) {
+	t.Parallel()
+	b := newBenchOf(t, func(c *cognito.Config) {
+		c.Claims.Attributes = map[string]string{"is_staff": "is_staff", "is_superuser": "is_superuser", "is_active": "is_active", "id": "id", "password": "password"}
+	}, nil)
+	said := cognitotest.Claims{"is_staff": true, "is_superuser": true, "is_active": false, "id": "1", "password": "x"}
+	for range 2 { // made, and followed
+		g, err := b.comes(t, "111", said)
+		must(t, err)
+		kept, err := b.store.FindUser(t.Context(), g.User.ID)
+		must(t, err)
+		if kept.IsStaff || kept.IsSuperuser || !kept.IsActive || kept.ID == "1" || kept.Password != "!" || !strings.Contains(string(kept.Attributes), `"is_staff":true`) {
+			t.Errorf("the user became %+v", kept)
+		}
+	}
+}
