@@ -97,29 +97,16 @@ func (p policy) resume(line []repo.SigningKey, now time.Time) {
 
 // successor says from when on a new key would have to sign, if one is due.
 func (p policy) successor(line []repo.SigningKey, now time.Time) (signsAt time.Time, due bool) {
-	anyone, last := false, -1
-	signsAt = now.Add(p.lead)
-	for i, k := range line {
-		if !everSigns(k) {
-			continue
-		}
-		anyone = anyone || before(now, k.RetiredAt)
-		if k.Algorithm == p.algorithm {
-			signsAt = latest(signsAt, k.SignsAt)
-			if k.RetiredAt.IsZero() {
-				last = i
-			}
-		}
-	}
-	switch {
-	case !anyone:
+	if !slices.ContainsFunc(line, func(k repo.SigningKey) bool { return everSigns(k) && before(now, k.RetiredAt) }) {
 		return now, true
-	case last < 0:
-		return signsAt, true
+	}
+	last := slices.IndexFunc(line, func(k repo.SigningKey) bool { return k.Algorithm == p.algorithm && k.RetiredAt.IsZero() })
+	if last < 0 {
+		return now.Add(p.lead), true
 	}
 	// One that has not begun is the successor already.
 	begun := line[last].SignsAt
-	return signsAt, p.rotateEvery > 0 && !begun.After(now) && !now.Before(begun.Add(p.rotateEvery-p.lead))
+	return now.Add(p.lead), p.rotateEvery > 0 && !begun.After(now) && !now.Before(begun.Add(p.rotateEvery-p.lead))
 }
 
 // succeed retires the keys whose successor is there.
@@ -231,15 +218,10 @@ func difference(from, to []repo.SigningKey) []change {
 	return changes
 }
 
-// inOrder sorts by when a key begins to sign; of two that begin at once that one comes last which goes on.
+// inOrder sorts by when a key begins to sign; of two that begin at once that one comes last which was made last, and so
+// the one that is yet to be made.
 func inOrder(a, b repo.SigningKey) int {
-	goesOn := func(k repo.SigningKey) int {
-		if k.RetiredAt.IsZero() {
-			return 1
-		}
-		return 0
-	}
-	return cmp.Or(a.SignsAt.Compare(b.SignsAt), goesOn(a)-goesOn(b), a.CreatedAt.Compare(b.CreatedAt), -cmp.Compare(a.KeyID, b.KeyID))
+	return cmp.Or(a.SignsAt.Compare(b.SignsAt), a.CreatedAt.Compare(b.CreatedAt), -cmp.Compare(a.KeyID, b.KeyID))
 }
 
 // signsIn reports whether a key may sign at this time.

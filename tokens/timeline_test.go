@@ -53,6 +53,8 @@ func TestNext(t *testing.T) {
 	}
 	never := fortnightly
 	never.rotateEvery = 0
+	hasty := fortnightly
+	hasty.rotateEvery = time.Minute
 	for name, c := range map[string]struct {
 		keys   []repo.SigningKey
 		policy policy
@@ -64,7 +66,16 @@ func TestNext(t *testing.T) {
 		"its time is over but for the lead: the next": {
 			[]repo.SigningKey{key("a", ES256, lead-14*day)}, fortnightly, []change{ends("a", lead), begins(ES256, lead)},
 		},
-		"a second less: nothing":               {[]repo.SigningKey{key("a", ES256, lead-14*day+time.Second)}, fortnightly, nil},
+		"a second less: nothing": {[]repo.SigningKey{key("a", ES256, lead-14*day+time.Second)}, fortnightly, nil},
+		"the next is there already, and a period is shorter than the lead": {
+			[]repo.SigningKey{retired(key("a", ES256, -time.Hour), time.Minute, time.Hour), key("b", ES256, time.Minute)}, hasty, nil,
+		},
+		"what retired long ago is nobody's successor": {
+			[]repo.SigningKey{key("a", ES256, -day), retired(key("b", ES256, -time.Hour), -time.Minute, time.Hour)}, fortnightly, nil,
+		},
+		"another's time is over; nobody wants it": {
+			[]repo.SigningKey{key("a", RS256, -15*day), key("b", ES256, -day), key("c", EdDSA, -13*day)}, fortnightly, []change{ends("a", 0)},
+		},
 		"never by itself":                      {[]repo.SigningKey{key("a", ES256, -1000*day)}, never, nil},
 		"the next is there already":            {[]repo.SigningKey{retired(key("a", ES256, -15*day), time.Minute, time.Hour), key("b", ES256, time.Minute)}, fortnightly, nil},
 		"another algorithm: one, after a lead": {[]repo.SigningKey{key("a", RS256, -day)}, fortnightly, []change{begins(ES256, lead)}},
