@@ -116,8 +116,7 @@ func (s *Service) admit(
 		return Grant{}, err
 	}
 	if !user.IsActive {
-		s.record(ctx, event("sign_in_failed", user.ID, "", c, now, map[string]any{"reason": "user_disabled", "method": identity.Provider}))
-		return Grant{}, ErrAccountDisabled
+		return Grant{}, s.refuseDisabled(ctx, user.ID, identity.Provider, c, now)
 	}
 	begun := s.newSession(user.ID, identity.Provider, c, now)
 	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
@@ -130,6 +129,12 @@ func (s *Service) admit(
 		return Grant{}, ErrAccountDisabled
 	}
 	return grant, err
+}
+
+// refuseDisabled records that a disabled user came by a provider.
+func (s *Service) refuseDisabled(ctx context.Context, userID, method string, c Client, now time.Time) error {
+	s.record(ctx, event("sign_in_failed", userID, "", c, now, map[string]any{"reason": "user_disabled", "method": method}))
+	return ErrAccountDisabled
 }
 
 // exchangedBefore answers a pair that has opened a session already: with that

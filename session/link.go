@@ -28,7 +28,8 @@ const (
 // it says why; an empty text says that there was nobody to link to.
 //
 // It returns no user where it did not link, unless another sign-in has given the
-// identity one meanwhile.
+// identity one meanwhile. Where all holds but that the user is disabled, it is
+// ErrAccountDisabled: who was locked out does not come back by another door.
 func (s *Service) link(ctx context.Context, i cognito.Identity, identity repo.Identity, c Client, now time.Time) (user repo.User, refused string, err error) {
 	rules := s.Providers[i.Provider]
 	if !rules.LinkByEmail || i.Email == "" {
@@ -41,10 +42,14 @@ func (s *Service) link(ctx context.Context, i cognito.Identity, identity repo.Id
 	if len(users) == 0 {
 		return repo.User{}, "", nil
 	}
-	if refused = linkRefused(users, i, rules); refused != "" {
+	found := users[0]
+	switch refused = linkRefused(users, i, rules); refused {
+	case "":
+	case userDisabled:
+		return repo.User{}, "", s.refuseDisabled(ctx, found.ID, i.Provider, c, now)
+	default:
 		return repo.User{}, refused, nil
 	}
-	found := users[0]
 	identity.UserID = found.ID
 	user, _, err = s.Store.LinkIdentity(ctx, found, identity, event("identity_linked", found.ID, "", c, now,
 		map[string]any{"method": i.Provider, "issuer": i.Issuer, "subject": i.Subject}))
@@ -71,10 +76,10 @@ func linkRefused(users []repo.User, i cognito.Identity, rules Provider) string {
 		return severalUsers
 	case !sameMailbox(u.Email, i.Email):
 		return addressDiffers
-	case !u.IsActive:
-		return userDisabled
 	case !u.EmailVerified:
 		return notProvedHere
+	case !u.IsActive: // this one knows already that the account is there
+		return userDisabled
 	case (u.IsStaff || u.IsSuperuser) && !rules.LinkStaff:
 		return userIsStaff
 	}

@@ -89,21 +89,21 @@ func TestLinkingRefused(t *testing.T) {
 		claims cognitotest.Claims
 		why    string // the user that is made has another reason than none
 	}{
-		"linking is not configured":       {rules: func(p *session.Provider) { p.LinkByEmail = false }},
-		"unverified at the provider":      {claims: cognitotest.Claims{"email_verified": false}, why: "the provider does not say"},
-		"unverified, as text":             {claims: cognitotest.Claims{"email_verified": "false"}, why: "the provider does not say"},
-		"the provider does not say":       {claims: cognitotest.Claims{"email_verified": nil}, why: "the provider does not say"},
-		"the provider is trusted blindly": {claims: cognitotest.Claims{"email_verified": nil}, policy: func(c *cognito.Config) { c.TrustEmail = true }, why: "the provider does not say"},
-		"unverified locally":              {local: func(u *repo.User) { u.EmailVerified = false }, why: "not verified"},
-		"staff":                           {local: func(u *repo.User) { u.IsStaff = true }, why: "staff"},
-		"superuser":                       {local: func(u *repo.User) { u.IsSuperuser = true }, why: "staff"},
-		"a disabled local user":           {local: func(u *repo.User) { u.IsActive = false }, why: "disabled"},
-		"another local part":              {claims: cognitotest.Claims{"email": "Alice@example.test"}, why: "local part"},
-		"another domain":                  {claims: cognitotest.Claims{"email": "alice@example.test.evil.test"}},
-		"another script":                  {claims: cognitotest.Claims{"email": "аlice@example.test"}}, // a Cyrillic а
-		"no address":                      {claims: cognitotest.Claims{"email": nil}},
-		"no address on either side":       {claims: cognitotest.Claims{"email": nil}, local: func(u *repo.User) { u.Email = "" }},
-		"an address in another claim":     {claims: cognitotest.Claims{"email": nil, "upn": address}, policy: func(c *cognito.Config) { c.Claims.Email = []string{"email", "upn"} }, why: "the provider does not say"},
+		"linking is not configured":        {rules: func(p *session.Provider) { p.LinkByEmail = false }},
+		"unverified at the provider":       {claims: cognitotest.Claims{"email_verified": false}, why: "the provider does not say"},
+		"unverified, as text":              {claims: cognitotest.Claims{"email_verified": "false"}, why: "the provider does not say"},
+		"the provider does not say":        {claims: cognitotest.Claims{"email_verified": nil}, why: "the provider does not say"},
+		"the provider is trusted blindly":  {claims: cognitotest.Claims{"email_verified": nil}, policy: func(c *cognito.Config) { c.TrustEmail = true }, why: "the provider does not say"},
+		"unverified locally":               {local: func(u *repo.User) { u.EmailVerified = false }, why: "not verified"},
+		"staff":                            {local: func(u *repo.User) { u.IsStaff = true }, why: "staff"},
+		"superuser":                        {local: func(u *repo.User) { u.IsSuperuser = true }, why: "staff"},
+		"disabled, and unverified locally": {local: func(u *repo.User) { u.IsActive, u.EmailVerified = false, false }, why: "not verified"},
+		"another local part":               {claims: cognitotest.Claims{"email": "Alice@example.test"}, why: "local part"},
+		"another domain":                   {claims: cognitotest.Claims{"email": "alice@example.test.evil.test"}},
+		"another script":                   {claims: cognitotest.Claims{"email": "аlice@example.test"}}, // a Cyrillic а
+		"no address":                       {claims: cognitotest.Claims{"email": nil}},
+		"no address on either side":        {claims: cognitotest.Claims{"email": nil}, local: func(u *repo.User) { u.Email = "" }},
+		"an address in another claim":      {claims: cognitotest.Claims{"email": nil, "upn": address}, policy: func(c *cognito.Config) { c.Claims.Email = []string{"email", "upn"} }, why: "the provider does not say"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -139,6 +139,23 @@ func TestLinkingRefused(t *testing.T) {
 				t.Errorf("recorded %s, want it to say %q", got, tc.why)
 			}
 		})
+	}
+}
+
+// TestLinkingToADisabledUser has somebody who was locked out come by another
+// door, with a mailbox that both sides have proved.
+func TestLinkingToADisabledUser(t *testing.T) {
+	t.Parallel()
+	b := linking(t, nil)
+	alice := b.local(t, func(u *repo.User) { u.IsActive = false })
+	claims := cognitotest.Claims{"email": address}
+	if g, err := b.comes(t, "111", claims); !errors.Is(err, session.ErrAccountDisabled) {
+		t.Fatalf("signed in as %+v, %v", g.User, err)
+	}
+	b.wantEvents(t, "sign_in_failed user_disabled")
+	must(t, b.store.EnableUser(t.Context(), alice.ID, repo.AuditEvent{ID: "e", At: b.time(), Event: "user_enabled", UserID: alice.ID}))
+	if g, err := b.comes(t, "111", claims); err != nil || g.User.ID != alice.ID {
+		t.Errorf("enabled again: %+v, %v", g.User, err)
 	}
 }
 
