@@ -215,6 +215,8 @@ func (s *Service) logChanges(ctx context.Context, from, to []repo.SigningKey) {
 		switch {
 		case i < 0:
 			s.cfg.Logger.InfoContext(ctx, "signing key created", "kid", k.KeyID, "alg", k.Algorithm, "signs_at", k.SignsAt)
+		case k.RetiredAt.IsZero() && !from[i].RetiredAt.IsZero():
+			s.cfg.Logger.InfoContext(ctx, "signing key goes on", "kid", k.KeyID, "alg", k.Algorithm)
 		case !from[i].RetiredAt.Equal(k.RetiredAt):
 			s.cfg.Logger.InfoContext(ctx, "signing key retired", "kid", k.KeyID, "alg", k.Algorithm,
 				"retired_at", k.RetiredAt, "remove_at", k.RemoveAt)

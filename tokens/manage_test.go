@@ -188,8 +188,11 @@ func TestImportRefuses(t *testing.T) {
 
 func TestRetire(t *testing.T) {
 	t.Parallel()
+	var log bytes.Buffer
 	keys, now := &store{}, start
-	s := service(t, func(c *tokens.Config) { c.Keys, c.Now = keys, func() time.Time { return now } })
+	s := service(t, func(c *tokens.Config) {
+		c.Keys, c.Now, c.Logger = keys, func() time.Time { return now }, slog.New(slog.NewTextHandler(&log, nil))
+	})
 	first, _ := s.SignerID(now)
 	token := issue(t, s, alice)
 	if err := s.Retire(t.Context(), first, false); !errors.Is(err, tokens.ErrLastSigner) || keys.keys[0].State != "signing" {
@@ -208,6 +211,9 @@ func TestRetire(t *testing.T) {
 	// The successor is retired before it begins: the first goes on.
 	if err := s.Retire(t.Context(), second.KeyID, false); err != nil {
 		t.Fatal(err)
+	}
+	if !strings.Contains(log.String(), `msg="signing key goes on" kid=`+first) || strings.Contains(log.String(), "0001-01-01") {
+		t.Errorf("logged:\n%s", &log)
 	}
 	for after := time.Duration(0); after < time.Hour; after += time.Minute {
 		if kid, _ := s.SignerID(start.Add(after)); kid != first {
