@@ -90,7 +90,7 @@ func (s *server) authenticate(ctx context.Context) (repo.SessionUser, error) {
 // bearer returns the access token in the Authorization header (RFC 6750 §2.1) and
 // who holds it, where its session is alive.
 func (s *server) bearer(ctx context.Context) (tokens.Access, repo.SessionUser, error) {
-	scheme, token, _ := strings.Cut(infoOf(ctx).header.Get("Authorization"), " ")
+	scheme, token, _ := strings.Cut(authorization(infoOf(ctx).header), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
 		return tokens.Access{}, repo.SessionUser{}, fmt.Errorf("no bearer token: %w", tokens.ErrInvalidToken)
 	}

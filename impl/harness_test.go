@@ -133,7 +133,10 @@ func aSession() repo.Session {
 	}
 }
 
-func (f *fakes) VerifyAccess(string, time.Time) (tokens.Access, error) {
+func (f *fakes) VerifyAccess(token string, _ time.Time) (tokens.Access, error) {
+	if strings.Contains(token, " ") {
+		return tokens.Access{}, tokens.ErrInvalidToken
+	}
 	return tokens.Access{Claims: f.claims}, f.verify
 }
 

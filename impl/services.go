@@ -42,7 +42,7 @@ func (s *server) Revoke(ctx context.Context, req api.RevokeRequestObject) (api.R
 // client_secret_basic or client_secret_post (RFC 6749 §2.3.1).
 func (s *server) authenticateClient(ctx context.Context, body *api.PresentedToken) (repo.Client, error) {
 	id, secret := body.ClientID, body.ClientSecret
-	if h := infoOf(ctx).header; h.Get("Authorization") != "" {
+	if h := infoOf(ctx).header; authorization(h) != "" {
 		if secret != "" { // RFC 6749 §2.3: one method, not two
 			return repo.Client{}, refused("/client_secret", "The client authenticates in the header or in the body, not in both.")
 		}
@@ -64,13 +64,20 @@ func (s *server) authenticateClient(ctx context.Context, body *api.PresentedToke
 // basicAuth reads the Authorization header. What it holds is form-urlencoded
 // before it is put together.
 func basicAuth(h http.Header) (id, secret string, ok bool) {
-	id, secret, ok = (&http.Request{Header: h}).BasicAuth()
+	id, secret, ok = (&http.Request{Header: http.Header{"Authorization": {authorization(h)}}}).BasicAuth()
 	id, err := url.QueryUnescape(id)
 	if err != nil {
 		return "", "", false
 	}
 	secret, err = url.QueryUnescape(secret)
 	return id, secret, ok && err == nil
+}
+
+// authorization returns the Authorization header. Of two, it makes one that is
+// nobody's (RFC 9110 §5.3): who stands before or behind this service may read the
+// other one.
+func authorization(h http.Header) string {
+	return strings.Join(h.Values("Authorization"), ", ")
 }
 
 // refused says which field is wrong.

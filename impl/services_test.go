@@ -98,6 +98,8 @@ func TestClientCredentials(t *testing.T) {
 		{"a header that is not base64", form(path, "token=a").with("Authorization", "Basic ???"), 401, [2]string{}},
 		{"a header that is not encoded as it must be", form(path, "token=a").with("Authorization", "Basic aWQ6JXp6"), 401, [2]string{}},
 		{"an access token", form(path, "token=a").with("Authorization", "Bearer a.b.c"), 401, [2]string{}},
+		{"two headers", form(path, "token=a").basic("id", "secret").with("Authorization", "Basic eDp5"), 401, [2]string{}},
+		{"two headers, and the body", form(path, "token=a&client_id=id&client_secret=secret").with("Authorization", "").basic("x", "y"), 400, [2]string{}},
 		{"no secret", form(path, "token=a&client_id=id"), 401, [2]string{}},
 	}
 	for _, tc := range tests {
@@ -174,6 +176,12 @@ func TestChallenges(t *testing.T) {
 	me := request{method: "GET", path: "/auth/me/"}
 	if got := h.do(me).Header.Get("WWW-Authenticate"); got != `Bearer realm="api"` {
 		t.Errorf("without a token: %q", got)
+	}
+	for _, other := range []string{"Bearer a.b.c", "Bearer d.e.f", "Basic eDp5"} {
+		two := h.do(me.with("Authorization", "Bearer a.b.c").with("Authorization", other))
+		if got := two.Header.Get("WWW-Authenticate"); two.StatusCode != http.StatusUnauthorized || got != `Bearer realm="api", error="invalid_token"` {
+			t.Errorf("with a second header %q: %d, %q", other, two.StatusCode, got)
+		}
 	}
 	h.authenticate = session.ErrSessionOver
 	if got := h.do(me.with("Authorization", "Bearer a.b.c")).Header.Get("WWW-Authenticate"); got != `Bearer realm="api", error="invalid_token"` {
