@@ -34,11 +34,19 @@ func (g *gate) enter(ctx context.Context) error {
 		return errResting
 	}
 	select {
-	case g.slots <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return errBusy
+	case g.slots <- struct{}{}: // free: nobody is told that it is busy, however late it is
+	default:
+		select {
+		case g.slots <- struct{}{}:
+		case <-ctx.Done():
+			return errBusy
+		}
 	}
+	if g.shut() { // meanwhile
+		<-g.slots
+		return errResting
+	}
+	return nil
 }
 
 func (g *gate) shut() bool {

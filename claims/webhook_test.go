@@ -218,7 +218,7 @@ func TestWebhookTriesAgain(t *testing.T) {
 				}
 			}
 			short := func(c *claims.Config) {
-				c.Webhooks[0].Timeout, c.Webhooks[0].Deadline = 500*time.Millisecond, time.Minute
+				c.Webhooks[0].Timeout, c.Webhooks[0].Deadline = time.Second, time.Minute
 			}
 			if got, err := asking(t, play(3), short).Evaluate(t.Context(), about()); err != nil || got["seats"] != json.Number("2") {
 				t.Errorf("got %v, %v", got, err)
@@ -294,10 +294,10 @@ func TestWebhookThatHangsIsLeftAlone(t *testing.T) {
 		answers(`{"plan": 1, "seats": 2}`)(w, r)
 	}, func(c *claims.Config) {
 		w := &c.Webhooks[0]
-		w.Timeout, w.Deadline, w.Attempts, w.MaxConcurrent, c.Now = 100*time.Millisecond, time.Minute, 1, 2, clock
+		w.Timeout, w.Deadline, w.Attempts, w.MaxConcurrent, c.Now = 500*time.Millisecond, time.Minute, 1, 2, clock
 	})
 	var group sync.WaitGroup
-	for range 20 {
+	for range 8 {
 		group.Go(func() {
 			if _, err := set.Evaluate(t.Context(), about()); !errors.Is(err, claims.ErrUnavailable) {
 				t.Errorf("got %v", err)
@@ -305,8 +305,10 @@ func TestWebhookThatHangsIsLeftAlone(t *testing.T) {
 		})
 	}
 	group.Wait()
-	// Those that waited for a slot when it was shut may still have gone in; nobody who came later.
-	before := calls.Load()
+	before := calls.Load() // of the last two one may have been in already
+	if before < 5 || before > 6 || most.Load() > 2 {
+		t.Errorf("%d went in, %d at once", before, most.Load())
+	}
 	_, err := set.Evaluate(t.Context(), about())
 	if !errors.Is(err, claims.ErrUnavailable) || !strings.Contains(err.Error(), "did not answer lately") || calls.Load() != before {
 		t.Errorf("got %v after %d more calls", err, calls.Load()-before)
