@@ -5,6 +5,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/cognito"
@@ -155,4 +156,75 @@ func TestKeyCasesOfAWSJWTVerify(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestPoolCasesOfAWSJWTVerify goes through what they ask of pools and of the cache
+// of keys (cognito-verifier, jwk).
+func TestPoolCasesOfAWSJWTVerify(t *testing.T) {
+	t.Parallel()
+	config := func(change func(*cognito.Config)) error {
+		c := cognito.Config{Name: "c", Region: "us-east-1", UserPool: "us-east-1_123456", ClientIDs: []string{"client1"}}
+		change(&c)
+		_, err := cognito.New(c)
+		return err
+	}
+	t.Run("parseUserPoolId", func(t *testing.T) {
+		t.Parallel()
+		if err := config(func(*cognito.Config) {}); err != nil {
+			t.Error(err)
+		}
+	})
+	for name, change := range map[string]func(*cognito.Config){
+		"Invalid User Pool ID": func(c *cognito.Config) { c.UserPool = "foo-central-bar_cfE3xfsaf" },
+		"clientId undefined":   func(c *cognito.Config) { c.ClientIDs = nil },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			if err := config(change); err == nil {
+				t.Error("it is taken")
+			}
+		})
+	}
+	for name, issuer := range map[string]string{"verify JWT with region issuer format": original, "verify JWT with global issuer format": updated} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			key := cognitotest.NewKey()
+			synctest.Test(t, func(t *testing.T) {
+				c := &cloud{}
+				v := inCloud(t, c)
+				c.publish(issuer, "kid-1", key)
+				if _, err := v.VerifyID(t.Context(), issue(issuer, "kid-1", key)); err != nil {
+					t.Error(err)
+				}
+			})
+		})
+	}
+	t.Run("Simple JWKS cache throws error if wait time did not yet pass", func(t *testing.T) {
+		t.Parallel()
+		key := cognitotest.NewKey()
+		synctest.Test(t, func(t *testing.T) {
+			c := &cloud{}
+			v := inCloud(t, c)
+			c.publish(original, "kid-1", key)
+			for _, step := range []struct {
+				kid     string
+				after   time.Duration
+				want    error
+				fetches int
+			}{
+				{"otherkid", 0, cognito.ErrUnknownKey, 1},
+				{"otherkid2", 0, cognito.ErrUnknownKey, 1},               // no second fetch yet
+				{"kid-1", 0, nil, 1},                                     // what is known is known meanwhile
+				{"otherkid", 11 * time.Second, cognito.ErrUnknownKey, 2}, // after the wait
+			} {
+				time.Sleep(step.after)
+				if _, err := v.VerifyID(t.Context(), issue(original, step.kid, key)); !errors.Is(err, step.want) || step.want == nil && err != nil {
+					t.Errorf("%s: %v, want %v", step.kid, err, step.want)
+				}
+				if got := c.fetched(original); got != step.fetches {
+					t.Errorf("%s: %d fetches, want %d", step.kid, got, step.fetches)
+				}
+			}
+		})
+	})
 }

@@ -1159,7 +1159,7 @@ export interface components {
                 "application/problem+json": components["schemas"]["Problem"];
             };
         };
-        /** @description The ID token has opened a session already: `exchange_replayed`. Get a new one from the identity provider. */
+        /** @description The ID token, or the code, has opened a session already: `exchange_replayed`. Get a new one from the identity provider. */
         ExchangeReplayed: {
             headers: {
                 "X-Request-ID": components["headers"]["RequestID"];
