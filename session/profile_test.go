@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gatehouse-auth/gatehouse/claims"
 	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -153,6 +154,28 @@ func TestNoClaimMakesStaff(t *testing.T) {
 		must(t, err)
 		if kept.IsStaff || kept.IsSuperuser || !kept.IsActive || kept.ID == "1" || kept.Password != "!" || !strings.Contains(string(kept.Attributes), `"is_staff":true`) {
 			t.Errorf("the user became %+v", kept)
+		}
+	}
+}
+
+// TestAttributesThatAreNone has a user whose attributes are no object, as no
+// command makes them: the sign-in neither fails nor overwrites them.
+func TestAttributesThatAreNone(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []string{`null`, `[]`, `"x"`} {
+		b := newBenchOf(t, func(c *cognito.Config) { c.Claims.Attributes = map[string]string{"level": "level"} },
+			func(c *session.Config) {
+				none, err := claims.New(claims.Config{})
+				must(t, err)
+				c.Claims = none
+			})
+		g, err := b.comes(t, "111", nil)
+		must(t, err)
+		u := g.User
+		u.Attributes = json.RawMessage(broken)
+		must(t, b.store.UpdateUser(t.Context(), u))
+		if g, err = b.comes(t, "111", cognitotest.Claims{"level": 1}); err != nil || string(g.User.Attributes) != broken {
+			t.Errorf("%s: %s, %v", broken, g.User.Attributes, err)
 		}
 	}
 }
