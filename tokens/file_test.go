@@ -132,6 +132,7 @@ func TestKeyFileRefuses(t *testing.T) {
 		"a symmetric one": {keySet(t, good(), map[string]any{"kty": "oct", "k": "aHVzaA", "kid": "bad"}), `key 2 of the key file (kid "bad"): it is of another algorithm`},
 		"a weak one":      {keySet(t, good(), map[string]any{"kty": "RSA", "e": "AQAB", "n": tokens.Encode(string(weakRSA(t).N.Bytes())), "kid": "bad"}), `key 2 of the key file (kid "bad"): `},
 		"one id twice":    {keySet(t, good(), good()), `kid "good" is there twice`},
+		"a long id":       {keySet(t, jwkOf(t, ecKey(t, elliptic.P256()), map[string]any{"kid": strings.Repeat("k", 257)})), "its kid has more than 256 bytes"},
 		"too many":        {keySet(t, many...), "more than 100 keys"},
 		"too large":       {bytes.Repeat([]byte(" "), 1<<20+1), "more than 1048576 bytes"},
 	} {

@@ -14,6 +14,9 @@ import (
 	"github.com/gatehouse-auth/gatehouse/internal/jws"
 )
 
+// maxKeyID is how long a kid may be: it is in each token, and verify ignores longer ones.
+const maxKeyID = 256
+
 // material is a key from outside, found fit for one algorithm. The errors on the way to it say what is wrong, and never
 // quote what was read.
 type material struct {
@@ -136,6 +139,9 @@ func parseJWK(text []byte) (material, error) {
 	}
 	m.ops, _ = key.KeyOps()
 	if id, ok := key.KeyID(); ok && id != "" {
+		if len(id) > maxKeyID {
+			return material{}, fmt.Errorf("its kid has more than %d bytes", maxKeyID)
+		}
 		m.id = id
 		return m, m.jwk.Set(jwk.KeyIDKey, id)
 	}

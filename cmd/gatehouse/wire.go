@@ -69,7 +69,7 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 		return nil, err
 	}
 	if err := issuer.Load(ctx); err != nil {
-		return nil, fmt.Errorf("loading the signing keys: %w", err)
+		return nil, err
 	}
 	svc := &service{tokens: issuer, claims: custom}
 	if svc.hasher, err = newHasher(c); err != nil {
