@@ -46,6 +46,9 @@ var (
 	ErrEndpointUnavailable = errors.New("cognito: endpoint unavailable")
 )
 
+// refusals are the statuses of an error answer: RFC 6749 §5.2 has the first two; Auth0 says invalid_grant by the third.
+var refusals = []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden}
+
 const (
 	maxTokenAnswer = 64 << 10        // bytes of the token endpoint's answer
 	fetchTimeout   = 3 * time.Second // for the whole of it
@@ -214,7 +217,7 @@ func (v *Verifier) redeem(ctx context.Context, a *App, code Code) (Pair, error) 
 	switch {
 	case wellFormed && resp.StatusCode == http.StatusOK && tokens.IDToken != "" && tokens.AccessToken != "":
 		return Pair{IDToken: tokens.IDToken, AccessToken: tokens.AccessToken, Nonce: code.Nonce}, nil
-	case wellFormed && (resp.StatusCode == http.StatusBadRequest || resp.StatusCode == http.StatusUnauthorized) && isErrorCode(tokens.Error):
+	case wellFormed && slices.Contains(refusals, resp.StatusCode) && isErrorCode(tokens.Error):
 		return Pair{}, fmt.Errorf("%w: %s", ErrCode, tokens.Error)
 	}
 	return Pair{}, fmt.Errorf("%w: the answer is %s", ErrEndpointUnavailable, resp.Status)

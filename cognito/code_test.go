@@ -2,6 +2,8 @@ package cognito_test
 
 import (
 	"errors"
+	"io"
+	"net/http"
 	"net/url"
 	"strings"
 	"testing"
@@ -129,6 +131,48 @@ func TestApps(t *testing.T) {
 	} {
 		if _, err := cognito.New(cognito.Config{Name: "c", Issuer: one.Issuer, JWKSURL: one.JWKSURL, ClientIDs: []string{cognitotest.ClientID}, App: app}); err == nil {
 			t.Errorf("%s is accepted", name)
+		}
+	}
+}
+
+// TestRefusedCodes has the statuses and bodies by which token endpoints refuse a
+// code, and those by which they don't: only the first are the client's fault.
+func TestRefusedCodes(t *testing.T) {
+	t.Parallel()
+	p := pool(t)
+	for _, tc := range []struct {
+		status int
+		body   string
+		want   error
+	}{
+		{400, `{"error":"invalid_grant","error_description":"used"}`, cognito.ErrCode},
+		{401, `{"error":"invalid_client"}`, cognito.ErrCode},
+		{403, `{"error":"invalid_grant","error_description":"Invalid authorization code"}`, cognito.ErrCode}, // Auth0
+		{403, `<title>Blocked</title>`, cognito.ErrEndpointUnavailable},
+		{403, `{"message":"Forbidden"}`, cognito.ErrEndpointUnavailable},
+		{400, `{"error":"not a code\n"}`, cognito.ErrEndpointUnavailable},
+		{404, `{"error":"not_found"}`, cognito.ErrEndpointUnavailable},
+		{429, `{"error":"too_many_requests"}`, cognito.ErrEndpointUnavailable},
+		{500, `{"error":"server_error"}`, cognito.ErrEndpointUnavailable},
+		{307, ``, cognito.ErrEndpointUnavailable},
+		{200, `{"error":"invalid_grant"}`, cognito.ErrEndpointUnavailable},
+		{200, `{"id_token":"x"}`, cognito.ErrEndpointUnavailable},
+		{200, `{"id_token":["x"],"access_token":"x"}`, cognito.ErrEndpointUnavailable},
+		{200, `{"id_token":"x","access_token":"x"}`, cognito.ErrMalformed},
+	} {
+		asked := 0
+		client := &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			asked++
+			return &http.Response{
+				StatusCode: tc.status, Status: http.StatusText(tc.status), Request: r,
+				Header: http.Header{"Location": {"https://evil.test/"}}, Body: io.NopCloser(strings.NewReader(tc.body)),
+			}, nil
+		})}
+		v := verifier(t, p, func(c *cognito.Config) {
+			c.HTTPClient, c.App = client, &cognito.App{HostedUI: p.HostedUI, ClientID: cognitotest.ClientID}
+		})
+		if _, err := v.ExchangeCode(t.Context(), p.Authorize("111", now, nil)); !errors.Is(err, tc.want) || asked != 1 {
+			t.Errorf("%d %s: %v after %d requests, want %v", tc.status, tc.body, err, asked, tc.want)
 		}
 	}
 }

@@ -72,9 +72,9 @@ func (s *Service) withAttributes(u repo.User, i cognito.Identity) json.RawMessag
 	}
 	all := map[string]any{}
 	d := json.NewDecoder(bytes.NewReader(u.Attributes))
-	d.UseNumber()                                                     // as they were written
-	if len(u.Attributes) > 0 && d.Decode(&all) != nil || all == nil { // null is no object
-		return u.Attributes
+	d.UseNumber() // as they were written
+	if len(u.Attributes) > 0 && d.Decode(&all) != nil || all == nil {
+		return u.Attributes // no object, or null
 	}
 	changed := false
 	for name, value := range i.Attributes {
