@@ -207,8 +207,8 @@ func (s *Set) Evaluate(ctx context.Context, about Subject) (map[string]any, erro
 func (s *Set) settle(ctx context.Context, r *rule, sub *subject) (v any, fellBack bool, err error) {
 	v, err = r.source.value(ctx, sub)
 	if err == nil {
-		if !shallow(v, maxDepth) {
-			err = fmt.Errorf("%w: it nests too deep", ErrValue)
+		if !readable(v, maxDepth) {
+			err = fmt.Errorf("%w: it nests too deep, or has a number that no double holds", ErrValue)
 		} else if v != nil || !r.hasFallback {
 			return v, false, nil
 		}

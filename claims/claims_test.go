@@ -226,3 +226,31 @@ func FuzzEvaluate(f *testing.F) {
 		}
 	})
 }
+
+// What a double can't hold some verifiers read as infinity, and others refuse the token for it.
+func TestVastNumbers(t *testing.T) {
+	t.Parallel()
+	vast := claims.Subject{User: claims.User{Attributes: json.RawMessage(`{"n": [1e308, -1e400], "small": 1e-400}`)}}
+	failing := claims.Config{Rules: []claims.Rule{{Name: "n", Attribute: "attributes.n"}}}
+	withDefault := claims.Config{Rules: []claims.Rule{{Name: "n", Attribute: "attributes.n", Default: json.RawMessage(`[1]`)}, {Name: "small", Attribute: "attributes.small"}}}
+	for name, c := range map[string]struct {
+		config claims.Config
+		want   map[string]any
+	}{
+		"no default": {failing, nil},
+		"a default":  {withDefault, map[string]any{"n": []any{json.Number("1")}, "small": json.Number("1e-400")}},
+	} {
+		set, err := claims.New(c.config)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := set.Evaluate(t.Context(), vast)
+		if diff := cmp.Diff(c.want, got); diff != "" || errors.Is(err, claims.ErrValue) != (c.want == nil) {
+			t.Errorf("%s: %v %s", name, err, diff)
+		}
+	}
+	failing.Rules[0].Default = json.RawMessage(`1e400`)
+	if _, err := claims.New(failing); !errors.Is(err, claims.ErrValue) {
+		t.Errorf("as a default: %v", err)
+	}
+}

@@ -84,8 +84,8 @@ func (f *function) answer(ctx context.Context, about Subject) (claims map[string
 		return nil, fmt.Errorf("what it returns has more than %d bytes", maxAnswerBytes)
 	}
 	claims, ok := jws.ObjectOf(raw)
-	if !ok {
-		return nil, errors.New("what it returns names a member twice, or nests too deep")
+	if !ok || !readable(claims, maxDepth+1) {
+		return nil, errors.New("what it returns names a member twice, nests too deep, or has a number that no double holds")
 	}
 	own := names{f.names.reserved, map[string]bool{}}
 	for name := range claims {

@@ -93,6 +93,7 @@ func TestFunctionsThatFail(t *testing.T) {
 		"what panics":     {returns("x", explodes{}), "panicked"},
 		"a channel":       {returns("x", make(chan int)), "can't be written"},
 		"too deep":        {returns("x", deep), "nests too deep"},
+		"a vast number":   {returns("x", json.Number("1e400")), "no double holds"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

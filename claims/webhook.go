@@ -228,6 +228,9 @@ func (h *webhook) read(answer []byte) (map[string]any, error) {
 		if !given {
 			return nil, fmt.Errorf("the answer has no %q", r.name)
 		}
+		if !readable(v, maxDepth) {
+			return nil, fmt.Errorf("the answer has a number in %q that no double holds", r.name)
+		}
 		claims[r.name] = v
 	}
 	return claims, nil

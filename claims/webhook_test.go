@@ -136,6 +136,7 @@ func TestWebhookAnswersThatAreRefused(t *testing.T) {
 		"a member twice":                   {answers(`{"plan": 1, "seats": 1, "plan": 2}`), "not one JSON object"},
 		"a member twice, further down":     {answers(`{"plan": {"a": 1, "a": 2}, "seats": 1}`), "not one JSON object"},
 		"too deep":                         {answers(`{"seats": 1, "plan": ` + strings.Repeat("[", 32) + strings.Repeat("]", 32) + `}`), "not one JSON object"},
+		"a vast number":                    {answers(`{"seats": 1, "plan": {"a": [-1e400]}}`), `number in "plan"`},
 		"not UTF-8":                        {answers("{\"seats\": 1, \"plan\": \"\xff\"}"), "not one JSON object"},
 		"10 MB":                            {answers(`{"seats": 1, "plan": "` + strings.Repeat("x", 10<<20) + `"}`), "more than 65536 bytes"},
 		"a claim is missing":               {answers(`{"plan": 1}`), `no "seats"`},
