@@ -43,3 +43,19 @@ func TestCodeAtAnotherProvider(t *testing.T) {
 	}
 	b.wantEvents(t, "user_created", "sign_in")
 }
+
+// TestRetryAfterARefresh presents a pair again, within the grace, when its answer
+// has evidently arrived: the session was refreshed.
+func TestRetryAfterARefresh(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	id, access := b.pool.Pair("111", b.time(), nil)
+	pair := session.IDPTokens{IDToken: id, AccessToken: access}
+	g, err := b.Exchange(t.Context(), pair, home)
+	must(t, err)
+	_, err = b.refresh(t, g.RefreshToken)
+	must(t, err)
+	if _, err := b.Exchange(t.Context(), pair, home); !errors.Is(err, session.ErrReplayed) {
+		t.Errorf("%v", err)
+	}
+}

@@ -112,6 +112,9 @@ func (s *Service) admit(
 	ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, start starter, c Client, now time.Time,
 ) (Grant, error) {
 	user, err := s.userOf(ctx, identity, c, now)
+	if errors.Is(err, ErrReplayed) {
+		return s.exchangedBefore(ctx, identity.IDTokenDigest[:], c, now)
+	}
 	if err != nil {
 		return Grant{}, err
 	}
@@ -171,6 +174,12 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 	if !errors.Is(err, repo.ErrNotFound) {
 		return repo.User{}, fmt.Errorf("finding a user by identity: %w", err)
 	}
+	switch used, err := s.usedBefore(ctx, i); {
+	case err != nil:
+		return repo.User{}, err
+	case used: // by another request just now, or its user was deleted since and is not to come back
+		return repo.User{}, ErrReplayed
+	}
 	identity := repo.Identity{Issuer: i.Issuer, Subject: i.Subject, Provider: i.Provider, CreatedAt: now, LastSeenAt: now}
 	user, refused, err := s.link(ctx, i, identity, c, now)
 	if err != nil {
@@ -203,6 +212,19 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 		fresh.Username = truncate(wanted, maxUsername-suffixLength-1) + "-" + strings.ToLower(rand.Text()[:suffixLength])
 	}
 	return repo.User{}, fmt.Errorf("creating a user for a new identity of %s: %w", i.Provider, repo.ErrConflict)
+}
+
+// usedBefore reports whether the ID token has opened a session already: what it
+// says may be old, and must change nothing.
+func (s *Service) usedBefore(ctx context.Context, i cognito.Identity) (bool, error) {
+	_, err := s.Store.FindExchange(ctx, i.IDTokenDigest[:])
+	if errors.Is(err, repo.ErrNotFound) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("finding an exchange: %w", err)
+	}
+	return true, nil
 }
 
 const (

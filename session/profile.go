@@ -28,6 +28,9 @@ func (s *Service) follow(ctx context.Context, u repo.User, i cognito.Identity, n
 			fresh.LastName == u.LastName && bytes.Equal(fresh.Attributes, u.Attributes) {
 			return u, nil
 		}
+		if used, err := s.usedBefore(ctx, i); err != nil || used {
+			return u, err
+		}
 		fresh.UpdatedAt = now
 		err := s.Store.FollowProfile(ctx, fresh, u.UpdatedAt)
 		if err == nil {

@@ -179,3 +179,33 @@ func TestAttributesThatAreNone(t *testing.T) {
 		}
 	}
 }
+
+// TestAUsedPairChangesNothing presents a pair again after the provider has said
+// something else, and after its user was deleted.
+func TestAUsedPairChangesNothing(t *testing.T) {
+	t.Parallel()
+	b := newBenchOf(t, func(c *cognito.Config) { c.Claims.Attributes = map[string]string{"role": "custom:role"} }, func(c *session.Config) {
+		c.Providers = map[string]session.Provider{"cognito": {FollowNames: true}}
+	})
+	id, access := b.pool.Pair("111", b.time(), cognitotest.Claims{"custom:role": "admin", "email": "old@example.test", "given_name": "Old"})
+	old := session.IDPTokens{IDToken: id, AccessToken: access}
+	_, err := b.Exchange(t.Context(), old, home)
+	must(t, err)
+	g, err := b.comes(t, "111", cognitotest.Claims{"custom:role": "user", "email": "new@example.test", "given_name": "New"})
+	must(t, err)
+	b.advance(time.Minute)
+	if _, err := b.Exchange(t.Context(), old, home); !errors.Is(err, session.ErrReplayed) {
+		t.Errorf("again: %v", err)
+	}
+	kept, err := b.store.FindUser(t.Context(), g.User.ID)
+	if err != nil || string(kept.Attributes) != `{"role":"user"}` || kept.Email != "new@example.test" || kept.FirstName != "New" {
+		t.Errorf("the user became %+v, %v", kept, err)
+	}
+	must(t, b.store.DeleteUser(t.Context(), g.User.ID, repo.AuditEvent{ID: "x", At: b.time(), Event: "user_deleted"}))
+	if _, err := b.Exchange(t.Context(), old, home); !errors.Is(err, session.ErrReplayed) {
+		t.Errorf("after its user was deleted: %v", err)
+	}
+	if users, err := b.store.ListUsers(t.Context(), "", 10); err != nil || len(users) != 0 {
+		t.Errorf("%d users came back, %v", len(users), err)
+	}
+}
