@@ -22,6 +22,8 @@ type engine struct {
 	users, sessions int
 	postmaster      int // 0: none
 	seededAt        time.Time
+	tokens          []string // access tokens of late
+	tokensAt        time.Time
 	client          struct { // a service that may introspect
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`

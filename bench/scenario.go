@@ -30,6 +30,7 @@ func scenarios() []scenario {
 		{"refresh, in grace", prepareGrace},
 		{"refresh, refused", prepareRefused},
 		{"verify", prepareVerify},
+		{"verify, first time", prepareVerifyFirst},
 		{"introspect", prepareIntrospect},
 		{"social-exchange", prepareExchange},
 		{"logoff", prepareLogoff},
@@ -215,9 +216,22 @@ func prepareLogoff(ctx context.Context, b *bench, e *engine, clients int) ([]wor
 	return spread(clients, n, http.StatusOK, true, func(i int) ([]byte, error) { return b.withCookie("/auth/logoff/", e, first+i, 1) })
 }
 
-// prepareVerify takes access tokens that the server has just issued.
+// prepareVerify takes access tokens that the server has issued, and presents each
+// again and again, as browsers do.
 func prepareVerify(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
-	tokens, err := b.accessTokens(ctx, e, max(clients, 100))
+	return b.verifiers(ctx, e, clients, maxClients)
+}
+
+// firstTimes is more tokens than the server remembers.
+const firstTimes = 10_000
+
+// prepareVerifyFirst takes so many that the server sees each as for the first time.
+func prepareVerifyFirst(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
+	return b.verifiers(ctx, e, clients, firstTimes)
+}
+
+func (b *bench) verifiers(ctx context.Context, e *engine, clients, n int) ([]worker, error) {
+	tokens, err := b.accessTokens(ctx, e, n)
 	if err != nil {
 		return nil, err
 	}
@@ -227,7 +241,7 @@ func prepareVerify(ctx context.Context, b *bench, e *engine, clients int) ([]wor
 }
 
 func prepareIntrospect(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
-	tokens, err := b.accessTokens(ctx, e, max(clients, 100))
+	tokens, err := b.accessTokens(ctx, e, maxClients)
 	if err != nil {
 		return nil, err
 	}
@@ -254,15 +268,30 @@ func (c *collector) took(r *reply) error {
 	return nil
 }
 
+// accessTokens returns n tokens that are good for two minutes at least.
 func (b *bench) accessTokens(ctx context.Context, e *engine, n int) ([]string, error) {
-	workers, err := prepareGrace(ctx, b, e, 1)
+	if len(e.tokens) >= n && time.Since(e.tokensAt) < 2*time.Minute {
+		return e.tokens[:n], nil
+	}
+	const clients = 8
+	workers, err := prepareGrace(ctx, b, e, clients)
 	if err != nil {
 		return nil, err
 	}
-	f, _ := workers[0].(*fixed)
-	c := &collector{fixed: fixed{requests: f.requests[:n], want: http.StatusOK, once: true}}
-	_, err = load(ctx, e.server.address, []worker{c}, time.Minute)
-	return c.tokens, err
+	for i, w := range workers {
+		f, _ := w.(*fixed)
+		workers[i] = &limited{&collector{fixed: *f}, n/clients + 1}
+	}
+	if _, err := load(ctx, e.server.address, workers, time.Minute); err != nil {
+		return nil, err
+	}
+	e.tokens, e.tokensAt = nil, time.Now()
+	for _, w := range workers {
+		l, _ := w.(*limited)
+		c, _ := l.worker.(*collector)
+		e.tokens = append(e.tokens, c.tokens...)
+	}
+	return e.tokens[:n], nil
 }
 
 func prepareExchange(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {

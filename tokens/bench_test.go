@@ -40,6 +40,22 @@ func BenchmarkVerifyAccess(b *testing.B) {
 	}
 }
 
+// BenchmarkVerifyAccessFirst sees each token for the first time: there are more than are
+// remembered.
+func BenchmarkVerifyAccessFirst(b *testing.B) {
+	s := service(b)
+	presented := make([]string, 9000)
+	for i := range presented {
+		presented[i] = issue(b, s, alice)
+	}
+	b.ReportAllocs()
+	for i := 0; b.Loop(); i++ {
+		if _, err := s.VerifyAccess(presented[i%len(presented)], start); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkRefresh(b *testing.B) {
 	s := service(b)
 	token := issueRefresh(b, s, current)

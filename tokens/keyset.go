@@ -17,6 +17,7 @@ type keySet struct {
 	order []*signingKey
 	body  []byte
 	etag  string
+	seen  seen // not to be copied
 }
 
 // newKeySet publishes the keys in this order.

@@ -1,6 +1,7 @@
 package tokens
 
 import (
+	"crypto/sha256"
 	"encoding/json"
 	"slices"
 	"strconv"
@@ -66,7 +67,15 @@ func (s *Service) verifySignature(token string, now time.Time) (payload string, 
 	if err != nil {
 		return "", err
 	}
-	return c.Payload, key.verify(c, header.algorithm)
+	digest := sha256.Sum256([]byte(token))
+	if set.seen.has(digest) {
+		return c.Payload, nil
+	}
+	if err := key.verify(c, header.algorithm); err != nil {
+		return "", err
+	}
+	set.seen.add(digest)
+	return c.Payload, nil
 }
 
 // verifyHMAC checks an HS256 signature under each key in turn.

@@ -16,8 +16,8 @@ const (
 	// collected: refreshing makes garbage and keeps nothing.
 	gcPercent = 400
 	// besideHeap is what the resident memory has beside what the runtime counts: the program itself, and SQLite's pages.
-	besideHeap       = 24 << 20
-	besideHeapSQLite = 32 << 20
+	besideHeap       = 32 << 20
+	besideHeapSQLite = 36 << 20
 	// memoryFloor is what the process may take beside the memory of the hashes.
 	memoryFloor   = 64 << 20
 	memoryWatched = time.Second
@@ -40,6 +40,7 @@ func watchMemory(ctx context.Context, c config.Config) error {
 	least := memoryFloor - beside + int64(hashes)*int64(c.Passwords.Memory)<<10
 	debug.SetMemoryLimit(least)
 	debug.SetGCPercent(gcPercent)
+	debug.FreeOSMemory() // what reading the contract and the configuration has taken
 	ticker := time.NewTicker(memoryWatched)
 	defer ticker.Stop()
 	for limit := least; ; {
