@@ -708,6 +708,7 @@ func TestExchangeRefused(t *testing.T) {
 	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: id, AccessToken: access}, home); !errors.Is(err, session.ErrAccountDisabled) {
 		t.Errorf("somebody who is disabled: %v", err)
 	}
+	b.wantEvents(t, "user_created", "sign_in", "sign_in_failed user_disabled", "user_disabled")
 	if _, err := b.Exchange(t.Context(), session.IDPTokens{IDToken: "garbage", AccessToken: access}, home); !errors.Is(err, cognito.ErrInvalidToken) {
 		t.Errorf("garbage: %v", err)
 	}
