@@ -5,7 +5,7 @@
 //
 //	bench run      the table, bench/results/*.json and the chart
 //	bench growth   ten million sessions beside ten thousand, and a day of churn
-//	bench wrk      sessions, signed in, as a Lua table for wrk
+//	bench wrk      sessions, signed in, for wrk
 //
 // It talks to loopback addresses alone. See docs/performance.md.
 package main

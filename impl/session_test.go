@@ -45,7 +45,7 @@ func TestGrant(t *testing.T) {
 	if len(cookies) != 2 {
 		t.Fatalf("%d cookies, want 2", len(cookies))
 	}
-	for i, name := range []string{"refresh_cookie", "CSRF_token"} {
+	for i, name := range []string{"CSRF_token", "refresh_cookie"} {
 		c := cookies[i]
 		if c.Name != name || !c.HttpOnly || !c.Secure || c.SameSite != http.SameSiteStrictMode || c.Path != "/auth" || c.MaxAge != 2592000 {
 			t.Errorf("cookie %q is %+v", name, c)
