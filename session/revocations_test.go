@@ -166,6 +166,12 @@ func TestRevocations(t *testing.T) {
 					t.Errorf("%s is refused by %q, want %q", name, got, token.want)
 				}
 			}
+			if tc.wantOld == "user" { // a replica whose clock is ahead may have issued one with a later time
+				old.IssuedAt = b.time().Add(30 * time.Second)
+				if got := s.refuses(t, old); got != "user" {
+					t.Errorf("one of a clock that is ahead is refused by %q", got)
+				}
+			}
 		})
 	}
 }
