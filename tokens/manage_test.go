@@ -166,6 +166,7 @@ func TestImportRefuses(t *testing.T) {
 		"a JWK Set":                 {[]byte(`{"keys":[]}`), "no JWK"},
 		"a symmetric JWK":           {[]byte(`{"kty":"oct","k":"aHVzaGh1c2hodXNoaHVzaGh1c2hodXNoaHVzaGh1c2g"}`), "wanted is one for ES256"},
 		"P-384":                     {pemOf(t, ecKey(t, elliptic.P384())), "wanted is one for ES256"},
+		"two keys":                  {append(pemOf(t, ec), pemOf(t, ec)...), "more than one"},
 		"a key of agreement":        {pemOf(t, dh), "wanted is one for ES256"},
 		"RSA of 1024 bits":          {block("RSA PRIVATE KEY", x509.MarshalPKCS1PrivateKey(weakRSA(t))), "too weak"},
 		"another algorithm":         {pemOf(t, large), "it is for RS256, and the configured algorithm is ES256"},

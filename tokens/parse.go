@@ -81,15 +81,22 @@ func parseMaterial(text []byte) (material, error) {
 	if trimmed := bytes.TrimSpace(text); len(trimmed) > 0 && trimmed[0] == '{' {
 		return parseJWK(trimmed)
 	}
+	var found any
 	for block, rest := pem.Decode(text); block != nil; block, rest = pem.Decode(rest) {
-		if raw, known, err := fromPEM(block); known {
-			if err != nil {
-				return material{}, err
-			}
-			return newMaterial(raw)
+		raw, known, err := fromPEM(block)
+		switch {
+		case err != nil:
+			return material{}, err
+		case known && found != nil:
+			return material{}, errors.New("there is more than one private key in it")
+		case known:
+			found = raw
 		}
 	}
-	return material{}, errors.New("there is no private key in it: PEM (PKCS #8, PKCS #1, SEC 1) or a JWK is wanted")
+	if found == nil {
+		return material{}, errors.New("there is no private key in it: PEM (PKCS #8, PKCS #1, SEC 1) or a JWK is wanted")
+	}
+	return newMaterial(found)
 }
 
 // fromPEM passes over blocks of other kinds, such as EC PARAMETERS.
