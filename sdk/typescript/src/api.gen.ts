@@ -92,7 +92,7 @@ export interface paths {
          *     opens a session. No token of the provider reaches the browser.
          *
          *     A code opens one session. The same code again gets the same session for a retry from the same
-         *     client shortly afterwards.
+         *     client shortly afterwards, with the same `code_verifier` and `idp`.
          */
         post: operations["codeExchange"];
         delete?: never;
