@@ -129,12 +129,12 @@ func (c Config) check() error {
 	case c.Revocations < RevocationsOff || c.Revocations > RequireRevocations:
 		return errors.New("verify: unknown mode of revocations")
 	}
-	for name, raw := range map[string]string{"JWKS": c.JWKSURL, "revocations": c.RevocationsURL} {
+	for _, u := range [...]struct{ name, raw string }{{"JWKS", c.JWKSURL}, {"revocations", c.RevocationsURL}} {
 		if c.InsecureHTTP {
-			raw = strings.Replace(raw, "http://", "https://", 1)
+			u.raw = strings.Replace(u.raw, "http://", "https://", 1)
 		}
-		if err := jwks.CheckURL(raw); err != nil {
-			return fmt.Errorf("verify: the %s URL %w", name, err)
+		if err := jwks.CheckURL(u.raw); err != nil {
+			return fmt.Errorf("verify: the %s URL %w", u.name, err)
 		}
 	}
 	return nil
