@@ -15,9 +15,9 @@ const (
 	// gcPercent lets a small heap, as a server without much to do has, grow to some tens of megabytes before it is
 	// collected: refreshing makes garbage and keeps nothing.
 	gcPercent = 400
-	// besideHeap is what the resident memory has beside what the runtime counts: the program itself, and SQLite's pages.
-	besideHeap       = 32 << 20
-	besideHeapSQLite = 36 << 20
+	// besideHeap is what the resident memory has beside what the runtime counts: the program itself. With less room than
+	// this leaves, every hash would have the heap collected.
+	besideHeap = 20 << 20
 	// memoryFloor is what the process may take beside the memory of the hashes.
 	memoryFloor   = 64 << 20
 	memoryWatched = time.Second
@@ -26,18 +26,15 @@ const (
 // watchMemory bounds the memory until the context ends: by 64 MiB and that of the
 // password hashes which may run at once, and where more than that is in use, by
 // twice what is. It does nothing where GOGC or GOMEMLIMIT say something else.
-func watchMemory(ctx context.Context, c config.Config) error {
+func watchMemory(ctx context.Context, p config.Passwords) error {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
 		return nil
 	}
-	hashes, beside := c.Passwords.MaxConcurrent, int64(besideHeap)
+	hashes := p.MaxConcurrent
 	if hashes == 0 {
 		hashes = runtime.GOMAXPROCS(0)
 	}
-	if _, embedded := sqlitePath(c); embedded {
-		beside = besideHeapSQLite
-	}
-	least := memoryFloor - beside + int64(hashes)*int64(c.Passwords.Memory)<<10
+	least := int64(memoryFloor-besideHeap) + int64(hashes)*int64(p.Memory)<<10
 	debug.SetMemoryLimit(least)
 	debug.SetGCPercent(gcPercent)
 	debug.FreeOSMemory() // what reading the contract and the configuration has taken

@@ -25,7 +25,7 @@ func TestMemoryLimit(t *testing.T) {
 
 func TestMemoryIsTheOperatorsWhereHeSaysSo(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "1GiB")
-	if err := watchMemory(context.Background(), config.Config{}); err != nil { // it would not return
+	if err := watchMemory(context.Background(), config.Passwords{}); err != nil { // it would not return
 		t.Error(err)
 	}
 }

@@ -74,7 +74,7 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	logger.Info("serving", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return watchMemory(ctx, cfg) })
+	group.Go(func() error { return watchMemory(ctx, cfg.Passwords) })
 	group.Go(func() error { return ignoreEnd(svc.tokens.Run(ctx)) })
 	if svc.keySets != nil {
 		group.Go(func() error { return ignoreEnd(svc.keySets.Run(ctx)) })
