@@ -21,6 +21,9 @@ func clientIP(r *http.Request, trusted []netip.Prefix) string {
 		return ""
 	}
 	addr = plain(addr)
+	if len(trusted) == 0 {
+		return addr.String()
+	}
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {

@@ -28,12 +28,12 @@ var wellFormedID = regexp.MustCompile(`^[A-Za-z0-9._-]{1,64}$`)
 // identify names the request and its client, and sets what every answer has.
 func (s *server) identify(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		id := r.Header.Get("X-Request-ID")
+		id := r.Header.Get("X-Request-Id")
 		if !wellFormedID.MatchString(id) {
 			id = rand.Text()
 		}
 		h := w.Header()
-		h.Set("X-Request-ID", id)
+		h.Set("X-Request-Id", id) // as net/http writes it anyway: it need not be made so each time
 		h.Set("X-Content-Type-Options", "nosniff")
 		h.Set("Referrer-Policy", "no-referrer")
 		ctx := context.WithValue(r.Context(), contextKey{}, requestInfo{
