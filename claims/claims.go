@@ -134,7 +134,7 @@ func (s *Set) add(r Rule, hooks []*webhook, cel *compiler) error {
 				return nil
 			}
 		}
-		return fmt.Errorf("%w: %q is not configured", ErrWebhook, r.Webhook)
+		return fmt.Errorf("%w: no webhook has this URL", ErrWebhook)
 	default:
 		return ErrKind
 	}

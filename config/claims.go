@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"go.yaml.in/yaml/v3"
@@ -77,6 +78,8 @@ func (k *checker) claims(c Config) {
 		k.demand(w.Deadline == 0 || w.Deadline >= w.Timeout, "webhooks[%d].deadline must not be less than its timeout", i)
 		urls = append(urls, w.URL)
 	}
+	// What may hold a password, which is refused elsewhere, is not repeated.
+	public := slices.DeleteFunc(slices.Clone(urls), func(u string) bool { return strings.Contains(u, "@") })
 	for i, claim := range c.Claims {
 		sources := 0
 		for _, given := range [...]string{claim.Attribute, claim.Expression, claim.Webhook} {
@@ -85,7 +88,7 @@ func (k *checker) claims(c Config) {
 			}
 		}
 		k.demand(claim.Name != "" && sources == 1, "claims[%d] needs a name, and one of attribute, expression and webhook", i)
-		k.demand(claim.Webhook == "" || slices.Contains(urls, claim.Webhook), "claims[%d]: no webhook has the url %q%s", i, claim.Webhook, suggestion(claim.Webhook, urls))
+		k.demand(claim.Webhook == "" || slices.Contains(urls, claim.Webhook), "claims[%d].webhook is the url of none of webhooks%s", i, suggestion(claim.Webhook, public))
 	}
 	for _, field := range c.UserFields {
 		k.demand(slices.Contains(userFields, field), "user_fields: there is no %q%s", field, suggestion(field, userFields))

@@ -9,6 +9,7 @@ import (
 	"io"
 	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/gatehouse-auth/gatehouse/config"
@@ -88,8 +89,8 @@ func (c *cli) userAddCommand() *cobra.Command {
 	f.register(cmd)
 	cmd.RunE = c.withStore(func(ctx context.Context, a *admin, args []string) error {
 		name := args[0]
-		if name == "" || name != strings.TrimSpace(name) || len([]rune(name)) > 150 || strings.ContainsRune(name, 0) {
-			return errors.New("a username has 1 to 150 characters, and no white space around it")
+		if name == "" || name != strings.TrimSpace(name) || len([]rune(name)) > 150 || strings.ContainsFunc(name, unicode.IsControl) {
+			return errors.New("a username has 1 to 150 characters, none of them a control character, and no white space around it")
 		}
 		now := time.Now().UTC()
 		u := repo.User{
