@@ -166,6 +166,14 @@ func (s *server) stop(t *testing.T) {
 	}
 }
 
+// wholeLog stops the program and returns its log: what is asked before that may
+// lack the lines of a moment ago.
+func (s *server) wholeLog(t *testing.T) string {
+	t.Helper()
+	s.stop(t)
+	return s.log.String()
+}
+
 // command runs the program with other arguments on the same database.
 func (s *server) command(t *testing.T, input string, args ...string) string {
 	t.Helper()
