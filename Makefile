@@ -63,7 +63,7 @@ bench: build deps ## Measure the service against its limits and its peer: bench/
 	@scripts/postgres.sh go run ./bench run
 
 bench-growth: build deps ## Measure ten million sessions beside ten thousand, and a day of churn
-	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=2GB -c max_wal_size=8GB" scripts/postgres.sh go run ./bench growth
+	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=6GB -c max_wal_size=16GB" scripts/postgres.sh go run ./bench growth
 
 bench-compare: $(BENCHSTAT) ## Compare the hot functions with bench/baseline.txt
 	@scripts/bench-compare.sh $(BENCHSTAT)
