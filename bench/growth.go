@@ -150,23 +150,7 @@ func (e *engine) warm(ctx context.Context) error {
 func (b *bench) sample(e *engine, clients int) ([]worker, error) {
 	n := min(sampled, e.sessions*(graceFrom-refreshFrom)/100)
 	first, all := e.share(refreshFrom, graceFrom)
-	workers := make([]worker, clients)
-	now := time.Now()
-	err := inParallel(clients, func(c int) error {
-		own := n / clients
-		f := &refresher{sessions: make([]tab, own), step: coprime(own)}
-		for i := range f.sessions {
-			session := first + (c*own+i)*(all/n)
-			value, err := b.cookieOf(session, e.users, 1, now)
-			if err != nil {
-				return err
-			}
-			f.sessions[i] = tab{value, b.csrfBody(session)}
-		}
-		workers[c] = f
-		return nil
-	})
-	return workers, err
+	return b.tabs(e, n, clients, func(i int) int { return first + i*(all/n) })
 }
 
 // sizes says what a session takes.

@@ -140,18 +140,23 @@ func (b *bench) refreshers(ctx context.Context, e *engine, first, n, clients int
 	if err := e.rewind(ctx, first, n); err != nil {
 		return nil, err
 	}
+	return b.tabs(e, n, clients, func(i int) int { return first + i })
+}
+
+// tabs shares out n sessions, of which session tells the i-th.
+func (b *bench) tabs(e *engine, n, clients int, session func(i int) int) ([]worker, error) {
 	workers := make([]worker, clients)
 	now := time.Now()
 	err := inParallel(clients, func(c int) error {
 		own := n / clients
 		f := &refresher{sessions: make([]tab, own), step: coprime(own)}
 		for i := range f.sessions {
-			session := first + c*own + i
-			value, err := b.cookieOf(session, e.users, 1, now)
+			at := session(c*own + i)
+			value, err := b.cookieOf(at, e.users, 1, now)
 			if err != nil {
 				return err
 			}
-			f.sessions[i] = tab{value, b.csrfBody(session)}
+			f.sessions[i] = tab{value, b.csrfBody(at)}
 		}
 		workers[c] = f
 		return nil

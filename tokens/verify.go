@@ -2,9 +2,7 @@ package tokens
 
 import (
 	"crypto/sha256"
-	"encoding/json"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -150,7 +148,8 @@ func (r accessRules) verify(claims map[string]any, now time.Time) (Access, error
 		return Access{}, err
 	}
 	var ok bool
-	if a.UserID, ok = userIDText(claims[r.userIDClaim]); !ok {
+	// Text or number, whatever is configured: tokens from before a change of the setting stay valid.
+	if a.UserID, ok = jws.ID(claims[r.userIDClaim]); !ok {
 		return Access{}, ErrNoUser
 	}
 	if subject, present := claims["sub"]; present && subject != a.UserID {
@@ -214,18 +213,6 @@ func (r accessRules) forUs(aud any) bool {
 		return found
 	}
 	return false
-}
-
-// userIDText accepts both JSON types whatever is configured: tokens from before a change of the setting stay valid.
-func userIDText(v any) (string, bool) {
-	switch v := v.(type) {
-	case string:
-		return v, v != ""
-	case json.Number:
-		n, err := strconv.ParseInt(v.String(), 10, 64)
-		return v.String(), err == nil && strconv.FormatInt(n, 10) == v.String()
-	}
-	return "", false
 }
 
 // numericDate reads a claim that is a NumericDate.

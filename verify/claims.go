@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
-	"strconv"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/internal/jws"
@@ -76,7 +75,7 @@ func (v *Verifier) read(claims map[string]any) (Claims, error) {
 	}
 	c.UserID = c.Subject
 	if id, there := claims[v.config.UserIDClaim]; there {
-		if c.UserID, ok = userID(id); !ok {
+		if c.UserID, ok = jws.ID(id); !ok {
 			return Claims{}, ErrNoUser
 		}
 	}
@@ -131,17 +130,4 @@ func audience(value any) (all []string, ok bool) {
 		return all, true
 	}
 	return nil, false
-}
-
-// userID reads the id of a user: text, or a whole number in the one spelling
-// that it has.
-func userID(value any) (string, bool) {
-	switch value := value.(type) {
-	case string:
-		return value, value != ""
-	case json.Number:
-		n, err := strconv.ParseInt(value.String(), 10, 64)
-		return value.String(), err == nil && strconv.FormatInt(n, 10) == value.String()
-	}
-	return "", false
 }

@@ -3,6 +3,7 @@ package jws
 import (
 	"encoding/json"
 	"math"
+	"strconv"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -196,6 +197,19 @@ func (r *reader) digits() bool {
 		r.at++
 	}
 	return r.at > begin
+}
+
+// ID reads an id that may be text or a number: text that is not empty, or a whole
+// number in the one spelling that it has.
+func ID(value any) (id string, ok bool) {
+	switch value := value.(type) {
+	case string:
+		return value, value != ""
+	case json.Number:
+		n, err := strconv.ParseInt(value.String(), 10, 64)
+		return value.String(), err == nil && strconv.FormatInt(n, 10) == value.String()
+	}
+	return "", false
 }
 
 // maxNumericDate is the last second of the year 9999, beyond which time.Time has no RFC 3339 form.

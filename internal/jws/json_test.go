@@ -139,3 +139,21 @@ func TestIsPlain(t *testing.T) {
 		}
 	}
 }
+
+func TestID(t *testing.T) {
+	t.Parallel()
+	for value, want := range map[any]string{
+		"42": "42", "alice": "alice", json.Number("42"): "42", json.Number("-1"): "-1", json.Number("9223372036854775807"): "9223372036854775807",
+	} {
+		if got, ok := jws.ID(value); !ok || got != want {
+			t.Errorf("%#v: %q, %v", value, got, ok)
+		}
+	}
+	for _, bad := range []any{
+		"", nil, true, 42.0, json.Number("-0"), json.Number("1.0"), json.Number("1e3"), json.Number("9223372036854775808"), []any{"42"},
+	} {
+		if got, ok := jws.ID(bad); ok {
+			t.Errorf("%#v is taken for %q", bad, got)
+		}
+	}
+}
