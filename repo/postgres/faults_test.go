@@ -3,6 +3,7 @@ package postgres_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net"
 	"testing"
 	"time"
@@ -83,6 +84,72 @@ func TestFailedCommit(t *testing.T) {
 	}
 	if got, err := s.FindSession(t.Context(), "s"); err != nil || got.Session.Generation != 1 || !got.Session.RevokedAt.IsZero() {
 		t.Errorf("%+v, %v", got.Session, err)
+	}
+}
+
+// TestRotateBesideFaults rotates many sessions at once, of which one is held by
+// another transaction, and one can't be changed: nobody else waits or fails.
+func TestRotateBesideFaults(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	at := time.Now()
+	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+		t.Fatal(err)
+	}
+	ids := []string{"held", "broken"}
+	for i := range 40 {
+		ids = append(ids, fmt.Sprint(i))
+	}
+	for _, id := range ids {
+		begun := repo.Session{ID: id, UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
+		if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: id, At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, text := range []string{
+		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END $$`,
+		`CREATE TRIGGER fail BEFORE UPDATE ON sessions FOR EACH ROW WHEN (NEW.id = 'broken') EXECUTE FUNCTION fail()`,
+	} {
+		if _, err := s.Write.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := s.Write.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Rollback() //nolint:errcheck // it is what the test wants
+	if _, err := other.Exec("SELECT FROM sessions WHERE id = 'held' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	type outcome struct {
+		id  string
+		err error
+	}
+	rotated := make(chan outcome)
+	for _, id := range ids {
+		go func() {
+			_, err := s.RotateSession(context.Background(), id, 1, at, at.Add(time.Hour))
+			rotated <- outcome{id, err}
+		}()
+	}
+	for range len(ids) - 1 {
+		switch got := <-rotated; {
+		case got.id == "held":
+			t.Fatalf("rotated while another one holds it: %v", got.err)
+		case got.id == "broken":
+			if got.err == nil || errors.Is(got.err, repo.ErrUnavailable) || errors.Is(got.err, repo.ErrStale) {
+				t.Errorf("what can't be changed: %v", got.err)
+			}
+		case got.err != nil:
+			t.Errorf("%s: %v", got.id, got.err)
+		}
+	}
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if got := <-rotated; got.err != nil {
+		t.Errorf("what was held: %v", got.err)
 	}
 }
 

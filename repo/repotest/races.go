@@ -2,6 +2,7 @@ package repotest
 
 import (
 	"errors"
+	"fmt"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -45,6 +46,44 @@ func testRotateAndRevoke(t *testing.T, r repo.Repository) {
 		if got := find(t, r, s.ID).Session; got.RevokedAt.IsZero() || got.RevokeReason != "logoff" {
 			t.Errorf("the end is undone: %+v", got)
 		}
+	}
+}
+
+// testRotateMany rotates many sessions of several users again and again, while
+// others ask for what can't be: each gets what it would get alone.
+func testRotateMany(t *testing.T, r repo.Repository) {
+	const people, generations = 60, 5
+	gone := aUser(t, r)
+	ofGone := aSession(t, r, gone.ID)
+	must(t, r.DisableUser(t.Context(), gone.ID, event("disabled", gone.ID)))
+	sessions := make([]repo.Session, people)
+	for i := range sessions {
+		sessions[i] = aSession(t, r, aUser(t, r).ID)
+	}
+	refused := []string{ofGone.ID, "nobody's", "with \"quotes\", {braces}, \\ and NULL", sessions[0].ID}
+	errs := together(people+len(refused), func(i int) error {
+		for n := range int64(generations) {
+			moment := at.Add(time.Duration(n)*time.Second + time.Duration(i)*time.Microsecond)
+			if i >= people {
+				if _, err := r.RotateSession(background(), refused[i-people], 99, moment, moment); !errors.Is(err, repo.ErrStale) {
+					return fmt.Errorf("%s: %w", refused[i-people], err)
+				}
+				continue
+			}
+			s := sessions[i]
+			got, err := r.RotateSession(background(), s.ID, n+1, moment, moment.Add(time.Minute))
+			if err != nil {
+				return err
+			}
+			if got.Session.ID != s.ID || got.User.ID != s.UserID || got.Session.Generation != n+2 ||
+				!got.Session.RotatedAt.Equal(stored(moment)) || !got.Session.IdleExpiresAt.Equal(stored(moment.Add(time.Minute))) {
+				return fmt.Errorf("asked for %s of %s, generation %d at %v, and got %+v", s.ID, s.UserID, n+2, moment, got.Session)
+			}
+		}
+		return nil
+	})
+	for _, err := range errs {
+		must(t, err)
 	}
 }
 

@@ -32,17 +32,6 @@ const (
 	insertExchange = `INSERT INTO exchanges (digest, session_id, expires_at) VALUES ($1, $2, $3)`
 	selectExchange = `SELECT digest, session_id, expires_at FROM exchanges WHERE digest = $1`
 
-	// Rotation on Postgres is one statement. Where another one holds the row it waits, and looks at the condition again.
-	rotatePostgres = `UPDATE sessions s SET generation = s.generation + 1, rotated_at = $3,
-			idle_expires_at = LEAST($4::timestamptz, s.expires_at)
-		FROM users u WHERE s.id = $1 AND s.generation = $2 AND s.revoked_at IS NULL AND s.expires_at > $3
-			AND s.idle_expires_at > $3 AND u.id = s.user_id AND u.is_active
-		RETURNING ` + joinedColumns
-	// SQLite's RETURNING can't see a second table: the row is read in the same transaction, with the one writer.
-	rotateSQLite = `UPDATE sessions SET generation = generation + 1, rotated_at = $3, idle_expires_at = MIN($4, expires_at)
-		WHERE id = $1 AND generation = $2 AND revoked_at IS NULL AND expires_at > $3 AND idle_expires_at > $3
-			AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.is_active)`
-
 	selectJoined = `SELECT ` + joinedColumns + ` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`
 	forgive      = `UPDATE sessions SET late_retries = late_retries + 1, forgiven_at = $4
 		WHERE id = $1 AND generation = $2 AND late_retries < $3 AND revoked_at IS NULL`
@@ -111,46 +100,6 @@ func (s *Store) FindExchange(ctx context.Context, digest []byte) (repo.Exchange,
 		return repo.Exchange{}, s.fail(ctx, "finding an exchange", err)
 	}
 	return repo.Exchange{Digest: row.Digest, SessionID: row.SessionID, ExpiresAt: micro(row.ExpiresAt)}, nil
-}
-
-// RotateSession advances a session.
-func (s *Store) RotateSession(ctx context.Context, id string, generation int64, now, idleExpiresAt time.Time) (repo.SessionUser, error) {
-	var row joinedRow
-	args := []any{id, generation, micro(now), micro(idleExpiresAt)}
-	var err error
-	switch {
-	case !storable(args...):
-		err = repo.ErrStale
-	case s.postgres():
-		err = s.preparedUnwatched(ctx, rotatePostgres, func(ctx context.Context, st *sqlx.Stmt) error {
-			return st.QueryRowContext(ctx, args...).Scan(row.fields()...)
-		})
-	default:
-		err = s.rotateSQLite(ctx, &row, args)
-	}
-	if err != nil {
-		return repo.SessionUser{}, s.fail(ctx, "rotating a session", staleIfNone(err))
-	}
-	return row.record(), nil
-}
-
-// rotateSQLite rotates with statements that are prepared before the transaction
-// begins, for it has the one connection.
-func (s *Store) rotateSQLite(ctx context.Context, row *joinedRow, args []any) error {
-	return s.prepared(ctx, s.Write, rotateSQLite, func(rotate *sqlx.Stmt) error {
-		return s.prepared(ctx, s.Write, selectJoined, func(find *sqlx.Stmt) error {
-			return s.inTx(ctx, func(tx *sqlx.Tx) error {
-				result, err := tx.StmtxContext(ctx, rotate).ExecContext(ctx, args...)
-				if err != nil {
-					return err
-				}
-				if n, err := result.RowsAffected(); err != nil || n == 0 {
-					return staleIfNone(err)
-				}
-				return tx.StmtxContext(ctx, find).QueryRowContext(ctx, args[0]).Scan(row.fields()...)
-			})
-		})
-	})
 }
 
 // FindSession returns a session and its user.

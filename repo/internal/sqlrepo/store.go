@@ -15,6 +15,7 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/migrations"
 	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/gatehouse-auth/gatehouse/repo/internal/batch"
 	"github.com/jmoiron/sqlx"
 )
 
@@ -36,12 +37,17 @@ type Store struct {
 	Config
 	statements sync.Map // by pool and text: *sqlx.Stmt
 	places     chan struct{}
+	rotations  *batch.Queue[*rotation]
 }
 
 var _ repo.Repository = (*Store)(nil)
 
 // New returns the store of an engine. It does no I/O.
-func New(c Config) *Store { return &Store{Config: c, places: make(chan struct{}, c.Connections)} }
+func New(c Config) *Store {
+	s := &Store{Config: c, places: make(chan struct{}, c.Connections)}
+	s.rotations = s.newRotations()
+	return s
+}
 
 // Close closes the pools.
 func (s *Store) Close() error {

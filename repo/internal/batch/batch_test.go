@@ -1,0 +1,227 @@
+package batch_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo/internal/batch"
+)
+
+// recorder runs batches of names, each as long as its gate is closed.
+type recorder struct {
+	mu   sync.Mutex
+	runs [][]string
+	gate chan struct{}
+}
+
+func (r *recorder) run(_ context.Context, names []string) {
+	r.mu.Lock()
+	r.runs = append(r.runs, slices.Clone(names))
+	r.mu.Unlock()
+	if names[0] == "panics" {
+		panic("as told")
+	}
+	<-r.gate
+}
+
+func newQueue(size, runs int) (*batch.Queue[string], *recorder) {
+	r := &recorder{gate: make(chan struct{})}
+	key := func(name string) string { return name }
+	return &batch.Queue[string]{Size: size, Runs: runs, Patience: time.Second, Key: key, Run: r.run}, r
+}
+
+// do asks for a thing in a goroutine, and returns when all goroutines stand still.
+func do(ctx context.Context, q *batch.Queue[string], name string) <-chan error {
+	result := make(chan error, 1)
+	go func() {
+		defer func() {
+			if fault := recover(); fault != nil {
+				result <- fmt.Errorf("%v", fault)
+			}
+		}()
+		result <- q.Do(ctx, name)
+	}()
+	synctest.Wait()
+	return result
+}
+
+func want(t *testing.T, r *recorder, runs ...[]string) {
+	t.Helper()
+	synctest.Wait()
+	if !slices.EqualFunc(r.runs, runs, slices.Equal) {
+		t.Fatalf("ran %q, want %q", r.runs, runs)
+	}
+}
+
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(3, 1)
+		var results []<-chan error
+		for _, name := range []string{"a", "b", "b", "c", "d", "e"} {
+			results = append(results, do(t.Context(), q, name))
+		}
+		want(t, r, []string{"a"}) // who comes alone goes at once, and the others wait
+		r.gate <- struct{}{}
+		want(t, r, []string{"a"}, []string{"b", "c", "d"}) // as many as a batch has, the second b not beside the first
+		r.gate <- struct{}{}
+		want(t, r, []string{"a"}, []string{"b", "c", "d"}, []string{"b", "e"})
+		close(r.gate)
+		for _, result := range results {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		if err := <-do(t.Context(), q, "f"); err != nil {
+			t.Error(err)
+		}
+		want(t, r, []string{"a"}, []string{"b", "c", "d"}, []string{"b", "e"}, []string{"f"})
+	})
+}
+
+// TestLeave ends the contexts of some who wait: one who waits for its turn, one
+// whose batch another one runs, and one who is to run a batch for others.
+func TestLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(3, 1)
+		ended, end := context.WithCancel(t.Context())
+		running := do(ended, q, "running")
+		first := do(t.Context(), q, "first")
+		gone := do(ended, q, "gone")
+		end()
+		if err := <-gone; !errors.Is(err, context.Canceled) {
+			t.Errorf("who waited: %v", err)
+		}
+		if err := <-do(ended, q, "late"); !errors.Is(err, context.Canceled) {
+			t.Errorf("who came too late: %v", err)
+		}
+		ended, end = context.WithCancel(t.Context())
+		led := do(ended, q, "led")
+		r.gate <- struct{}{}
+		want(t, r, []string{"running"}, []string{"first", "led"})
+		if err := <-running; err != nil {
+			t.Errorf("who ran when its context ended: %v", err)
+		}
+		end()
+		if err := <-led; !errors.Is(err, context.Canceled) {
+			t.Errorf("who was led: %v", err)
+		}
+		close(r.gate)
+		if err := <-first; err != nil {
+			t.Errorf("who led: %v", err)
+		}
+	})
+}
+
+// TestLeaderLeaves ends the context of a leader in the moment of its turn: those
+// whom it leads must get theirs all the same.
+func TestLeaderLeaves(t *testing.T) {
+	t.Parallel()
+	for range 200 {
+		synctest.Test(t, func(t *testing.T) {
+			q, r := newQueue(3, 1)
+			running := do(t.Context(), q, "running")
+			ended, end := context.WithCancel(t.Context())
+			leader, led := do(ended, q, "leader"), do(t.Context(), q, "led")
+			go end()
+			close(r.gate)
+			for _, result := range []<-chan error{running, led} {
+				if err := <-result; err != nil {
+					t.Error(err)
+				}
+			}
+			if err := <-leader; err != nil && !errors.Is(err, context.Canceled) {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+func TestPanic(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(3, 1)
+		running, panics, beside := do(t.Context(), q, "running"), do(t.Context(), q, "panics"), do(t.Context(), q, "beside")
+		close(r.gate)
+		if err := <-running; err != nil {
+			t.Error(err)
+		}
+		if err := <-panics; err == nil || err.Error() != "as told" {
+			t.Errorf("the panic became %v", err)
+		}
+		if err := <-beside; !errors.Is(err, batch.ErrPanicked) {
+			t.Errorf("beside it: %v", err)
+		}
+		if err := <-do(t.Context(), q, "later"); err != nil {
+			t.Errorf("later: %v", err)
+		}
+	})
+}
+
+// TestHanging has a run that does not end: who comes when patience is over starts
+// another one, but not more than there may be.
+func TestHanging(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(3, 2)
+		results := []<-chan error{do(t.Context(), q, "hangs"), do(t.Context(), q, "a")}
+		want(t, r, []string{"hangs"})
+		time.Sleep(q.Patience + 1)
+		results = append(results, do(t.Context(), q, "b"))
+		want(t, r, []string{"hangs"}, []string{"a", "b"})
+		time.Sleep(q.Patience + 1)
+		results = append(results, do(t.Context(), q, "c"))
+		want(t, r, []string{"hangs"}, []string{"a", "b"})
+		close(r.gate)
+		for _, result := range results {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"})
+	})
+}
+
+// TestEachOnce asks for many things from many goroutines: each is done exactly
+// once before it is said to be.
+func TestEachOnce(t *testing.T) {
+	t.Parallel()
+	const askers, each = 50, 200
+	type thing struct {
+		key  int
+		done int
+	}
+	q := &batch.Queue[*thing]{
+		Size: 8, Runs: 2, Patience: time.Microsecond,
+		Key: func(th *thing) string { return fmt.Sprint(th.key) },
+		Run: func(_ context.Context, things []*thing) {
+			keys := map[int]bool{}
+			for _, th := range things {
+				th.done++
+				keys[th.key] = true
+			}
+			if len(keys) != len(things) || len(things) > 8 {
+				t.Errorf("%d things of %d keys", len(things), len(keys))
+			}
+		},
+	}
+	var all sync.WaitGroup
+	for i := range askers {
+		all.Go(func() {
+			for j := range each {
+				th := &thing{key: (i + j) % 20}
+				if err := q.Do(t.Context(), th); err != nil || th.done != 1 {
+					t.Errorf("done %d times: %v", th.done, err)
+				}
+			}
+		})
+	}
+	all.Wait()
+}
