@@ -153,6 +153,54 @@ func TestRotateBesideFaults(t *testing.T) {
 	}
 }
 
+// TestExchangeBesideFaults starts many sessions at once, of which one user is
+// held by another transaction: nobody else waits.
+func TestExchangeBesideFaults(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	at := time.Now()
+	for i := range 40 {
+		id := fmt.Sprint(i)
+		if err := s.CreateUser(t.Context(), repo.User{ID: id, Username: id, IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	other, err := s.Write.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer other.Rollback() //nolint:errcheck // it is what the test wants
+	if _, err := other.Exec("SELECT FROM users WHERE id = '0' FOR UPDATE"); err != nil {
+		t.Fatal(err)
+	}
+	start := func(id string) error {
+		begun := repo.Session{ID: id, UserID: id, Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
+		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
+		return s.StartSession(context.Background(), begun, repo.Proof{Exchange: x}, repo.AuditEvent{ID: id, At: at})
+	}
+	held, started := make(chan error), make(chan error)
+	for i := range 40 {
+		go func() {
+			if i == 0 {
+				held <- start("0")
+				return
+			}
+			started <- start(fmt.Sprint(i))
+		}()
+	}
+	for range 39 {
+		if err := <-started; err != nil {
+			t.Error(err)
+		}
+	}
+	if err := other.Rollback(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-held; err != nil {
+		t.Errorf("who was held: %v", err)
+	}
+}
+
 // TestServerThatSaysNothing connects to somebody who listens and never answers.
 func TestServerThatSaysNothing(t *testing.T) {
 	t.Parallel()

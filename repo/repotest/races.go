@@ -87,6 +87,59 @@ func testRotateMany(t *testing.T, r repo.Repository) {
 	}
 }
 
+// testExchangesAtOnce lets many exchange at once, among them some who come twice,
+// with a token that was used, or are not active: each gets what it would alone.
+func testExchangesAtOnce(t *testing.T, r repo.Repository) {
+	const people, kinds = 40, 4
+	off := aUser(t, r)
+	must(t, r.DisableUser(t.Context(), off.ID, event("user_disabled", off.ID)))
+	users := make([]repo.User, people)
+	for i := range users {
+		users[i] = repo.User{ID: newID(), Username: newID(), Password: "!", IsActive: true, DateJoined: at, UpdatedAt: at}
+		_, _, err := r.CreateUserWithIdentity(t.Context(), users[i], repo.Identity{
+			Issuer: "https://idp.test", Subject: users[i].ID, UserID: users[i].ID, Provider: "idp", CreatedAt: at, LastSeenAt: at,
+		})
+		must(t, err)
+	}
+	exchange := func(userID, digest string) error {
+		s := newSession(userID)
+		s.CreatedAt, s.Issuer, s.Subject = stored(at.Add(time.Minute)), "https://idp.test", userID
+		return r.StartSession(background(), s, repo.Proof{Exchange: &repo.Exchange{
+			Digest: []byte(digest), SessionID: s.ID, ExpiresAt: at.Add(time.Hour),
+		}}, event("sign_in", userID))
+	}
+	must(t, exchange(users[0].ID, "used"))
+	for i, err := range together(people*kinds, func(i int) error {
+		u := users[i/kinds]
+		switch i % kinds {
+		case 2:
+			if err := exchange(u.ID, "used"); !errors.Is(err, repo.ErrConflict) {
+				return fmt.Errorf("with a used token: %w", err)
+			}
+			return nil
+		case 3:
+			if err := exchange(off.ID, fmt.Sprint(i)); !errors.Is(err, repo.ErrNotFound) {
+				return fmt.Errorf("of a disabled user: %w", err)
+			}
+			return nil
+		}
+		return exchange(u.ID, fmt.Sprint(i))
+	}) {
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
+		}
+	}
+	for _, u := range users[1:] {
+		alive, err := r.ListSessions(t.Context(), u.ID, at)
+		must(t, err)
+		found, err := r.FindUserByIdentity(t.Context(), "https://idp.test", u.ID)
+		must(t, err)
+		if names := events(t, r, u.ID); len(alive) != 2 || len(names) != 2 || !found.LastLogin.Equal(stored(at.Add(time.Minute))) {
+			t.Errorf("%d sessions, %q, the last sign-in at %v, of one who exchanged twice", len(alive), names, found.LastLogin)
+		}
+	}
+}
+
 // testStartAndEnd signs somebody in while the account is disabled or deleted, or
 // is given another password: whichever comes first, no session that this ends is
 // alive afterwards.

@@ -90,7 +90,7 @@ func (s *Store) rotateOne(ctx context.Context, r *rotation) error {
 }
 
 func (s *Store) rotateAlone(ctx context.Context, r *rotation) error {
-	return s.preparedUnwatched(ctx, rotatePostgres, func(ctx context.Context, st *sqlx.Stmt) error {
+	return s.preparedUnwatched(ctx, s.Write, rotatePostgres, func(ctx context.Context, st *sqlx.Stmt) error {
 		return st.QueryRowContext(ctx, r.args()...).Scan(r.row.fields()...)
 	})
 }
@@ -109,7 +109,7 @@ func (s *Store) rotateMany(ctx context.Context, batch []*rotation) {
 		ids[i], generations[i], nows[i], idles[i] = r.id, r.generation, r.now.Format(time.RFC3339Nano), r.idle.Format(time.RFC3339Nano)
 		byID[r.id], r.notTogether = r, true
 	}
-	err := s.preparedUnwatched(ctx, rotateManyPostgres, func(ctx context.Context, st *sqlx.Stmt) error {
+	err := s.preparedUnwatched(ctx, s.Write, rotateManyPostgres, func(ctx context.Context, st *sqlx.Stmt) error {
 		rows, err := st.QueryContext(ctx, ids, generations, nows, idles)
 		if err != nil {
 			return err

@@ -55,6 +55,15 @@ func (r userRow) record() repo.User {
 	}
 }
 
+// fields are where the values of userColumns go. They are read at each request,
+// and so without sqlx's reflection.
+func (r *userRow) fields() []any {
+	return []any{
+		&r.ID, &r.Username, &r.Email, &r.EmailVerified, &r.FirstName, &r.LastName, &r.Password, &r.IsActive, &r.IsStaff, &r.IsSuperuser,
+		&r.Attributes, &r.DateJoined, &r.LastLogin, &r.UpdatedAt,
+	}
+}
+
 // userArgs are the values of userColumns.
 func userArgs(u repo.User) []any {
 	return []any{
@@ -105,16 +114,13 @@ type joinedRow struct {
 	User    userRow    `db:"u"`
 }
 
-// fields are where the values of joinedColumns go. It is read at each refresh,
-// and so without sqlx's reflection.
+// fields are where the values of joinedColumns go; see userRow.fields.
 func (r *joinedRow) fields() []any {
-	s, u := &r.Session, &r.User
-	return []any{
+	s := &r.Session
+	return append([]any{
 		&s.ID, &s.UserID, &s.Generation, &s.CreatedAt, &s.RotatedAt, &s.IdleExpiresAt, &s.ExpiresAt, &s.LateRetries, &s.ForgivenAt,
 		&s.Method, &s.Issuer, &s.Subject, &s.UserAgent, &s.IP, &s.RevokedAt, &s.RevokeReason,
-		&u.ID, &u.Username, &u.Email, &u.EmailVerified, &u.FirstName, &u.LastName, &u.Password, &u.IsActive, &u.IsStaff, &u.IsSuperuser,
-		&u.Attributes, &u.DateJoined, &u.LastLogin, &u.UpdatedAt,
-	}
+	}, r.User.fields()...)
 }
 
 func (r joinedRow) record() repo.SessionUser {

@@ -56,6 +56,13 @@ func (s *Store) StartSession(ctx context.Context, begun repo.Session, p repo.Pro
 }
 
 func (s *Store) startPostgres(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
+	if p.Exchange != nil && p.Password == "" {
+		return s.startTogether(ctx, begun, *p.Exchange, e)
+	}
+	return s.startAlone(ctx, begun, p, e)
+}
+
+func (s *Store) startAlone(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
 	args := append(sessionArgs(begun), e.ID, micro(e.At), e.Event, e.SessionID, e.IP, e.UserAgent, object(e.Details), p.Password)
 	text := startPostgres
 	if x := p.Exchange; x != nil {
@@ -105,7 +112,7 @@ func (s *Store) FindExchange(ctx context.Context, digest []byte) (repo.Exchange,
 // FindSession returns a session and its user.
 func (s *Store) FindSession(ctx context.Context, id string) (repo.SessionUser, error) {
 	var row joinedRow
-	if err := s.get(ctx, &row, selectJoined, id); err != nil {
+	if err := s.row(ctx, row.fields(), selectJoined, id); err != nil {
 		return repo.SessionUser{}, s.fail(ctx, "finding a session", err)
 	}
 	return row.record(), nil

@@ -38,6 +38,7 @@ type Store struct {
 	statements sync.Map // by pool and text: *sqlx.Stmt
 	places     chan struct{}
 	rotations  *batch.Queue[*rotation]
+	starts     *batch.Queue[*starting]
 }
 
 var _ repo.Repository = (*Store)(nil)
@@ -45,7 +46,7 @@ var _ repo.Repository = (*Store)(nil)
 // New returns the store of an engine. It does no I/O.
 func New(c Config) *Store {
 	s := &Store{Config: c, places: make(chan struct{}, c.Connections)}
-	s.rotations = s.newRotations()
+	s.rotations, s.starts = s.newRotations(), s.newStarts()
 	return s
 }
 
@@ -138,10 +139,10 @@ type unwatched struct{ context.Context } //nolint:containedctx // it is one
 // Done is nil: it is never done.
 func (unwatched) Done() <-chan struct{} { return nil }
 
-// preparedUnwatched is prepared for the statement of every refresh. Under the
+// preparedUnwatched is prepared for the statements of every request. Under the
 // context it waits for a connection; the statement itself is bounded by
 // Postgres, and by how long its connection waits for an answer.
-func (s *Store) preparedUnwatched(ctx context.Context, text string, f func(context.Context, *sqlx.Stmt) error) error {
+func (s *Store) preparedUnwatched(ctx context.Context, pool *sqlx.DB, text string, f func(context.Context, *sqlx.Stmt) error) error {
 	var within context.Context = unwatched{ctx}
 	if s.Connections == 0 {
 		within = ctx
@@ -156,7 +157,17 @@ func (s *Store) preparedUnwatched(ctx context.Context, text string, f func(conte
 			return err
 		}
 	}
-	return s.prepared(within, s.Write, text, func(st *sqlx.Stmt) error { return f(within, st) })
+	return s.prepared(within, pool, text, func(st *sqlx.Stmt) error { return f(within, st) })
+}
+
+// row reads one row for a reader of every request.
+func (s *Store) row(ctx context.Context, into []any, text string, args ...any) error {
+	if !storable(args...) {
+		return sql.ErrNoRows // what can't be stored is not there
+	}
+	return s.preparedUnwatched(ctx, s.Read, text, func(ctx context.Context, st *sqlx.Stmt) error {
+		return st.QueryRowContext(ctx, args...).Scan(into...)
+	})
 }
 
 // get reads one row for a reader.

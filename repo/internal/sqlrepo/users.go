@@ -40,7 +40,7 @@ func (s *Store) FindUserByUsername(ctx context.Context, username string) (repo.U
 
 func (s *Store) user(ctx context.Context, text string, args ...any) (repo.User, error) {
 	var row userRow
-	if err := s.get(ctx, &row, text, args...); err != nil {
+	if err := s.row(ctx, row.fields(), text, args...); err != nil {
 		return repo.User{}, s.fail(ctx, "finding a user", err)
 	}
 	return row.record(), nil
