@@ -86,7 +86,8 @@ type Sessions interface {
 	StartSession(ctx context.Context, s Session, p Proof, e AuditEvent) error
 	// FindExchange returns the use of an ID token by its digest.
 	FindExchange(ctx context.Context, digest []byte) (Exchange, error)
-	// RotateSession advances the generation by one, in one statement, where the session has exactly this generation,
+	// RotateSession advances the generation by one, in one statement, which it may share with others that are asked for
+	// at the same time, where the session has exactly this generation,
 	// is not revoked, neither idle nor absolute end has come at now, and its user is active. RotatedAt becomes now,
 	// IdleExpiresAt the earlier of idleExpiresAt and ExpiresAt. It returns the session as it is afterwards.
 	// ErrStale where any of this does not hold; why, only FindSession can tell.
