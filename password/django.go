@@ -65,6 +65,7 @@ type argon struct {
 	memory, time uint32 // KiB, passes
 	threads      uint8
 	salt, key    []byte
+	blocks       *blockPool
 }
 
 func (a argon) encode() string {
@@ -77,7 +78,7 @@ func parseArgon(rest string, ours argon) (scheme, bool) {
 	if len(parts) != 5 || parts[1] != "v=19" {
 		return nil, false
 	}
-	a := argon{variant: parts[0]}
+	a := argon{variant: parts[0], blocks: ours.blocks}
 	if a.variant != "argon2id" && a.variant != "argon2i" && a.variant != "argon2d" {
 		return nil, false
 	}

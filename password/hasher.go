@@ -59,7 +59,7 @@ func New(c Config) (*Hasher, error) {
 		return nil, errors.New("password: memory (KiB) must be 8 for each thread to 1048576, time at most 100, threads at most 16, and no number negative")
 	}
 	return &Hasher{
-		cost:  argon{variant: "argon2id", memory: c.Memory, time: c.Time, threads: c.Threads},
+		cost:  argon{variant: "argon2id", memory: c.Memory, time: c.Time, threads: c.Threads, blocks: &blockPool{size: c.Memory}},
 		slots: make(chan struct{}, c.MaxConcurrent), queue: int64(c.MaxQueue),
 	}, nil
 }
@@ -175,7 +175,7 @@ func (h *Hasher) Stats() Stats {
 func (a argon) derive(password string, length uint32) []byte {
 	switch a.variant {
 	case "argon2id":
-		return argon2.IDKey([]byte(password), a.salt, a.time, a.memory, a.threads, length)
+		return a.blocks.idKey([]byte(password), a.salt, a.time, a.memory, a.threads, length)
 	case "argon2i":
 		return argon2.Key([]byte(password), a.salt, a.time, a.memory, a.threads, length)
 	}
