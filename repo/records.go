@@ -86,6 +86,7 @@ type Exchange struct {
 type Proof struct {
 	Password string    // the User.Password that theirs was found to be; the session starts only while the user has it
 	Exchange *Exchange // the ID token, which starts one session
+	Attempts []string  // the Throttle's keys by which this very sign-in was counted; none beside an Exchange
 }
 
 // AuditEvent is one line of the append-only record of security events.

@@ -80,7 +80,8 @@ type Identities interface {
 // Sessions is the life of a session, up to its end.
 type Sessions interface {
 	// StartSession stores a new session, sets the user's LastLogin to its CreatedAt, marks the token of p as used where
-	// it has one, touches the identity's LastSeenAt where the session has one, and records the event: all or nothing.
+	// it has one, touches the identity's LastSeenAt where the session has one, takes the attempts of p back as
+	// TakeBackAttempts does, and records the event: all or nothing.
 	// ErrConflict where the token was used before; ErrNotFound where the user is gone, not active, or has another
 	// password than p says.
 	StartSession(ctx context.Context, s Session, p Proof, e AuditEvent) error

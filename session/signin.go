@@ -30,27 +30,29 @@ func (s *Service) SignIn(ctx context.Context, username, plain string, c Client) 
 		}
 		return Grant{}, err
 	}
-	grant, err := s.prove(ctx, username, plain, c, now)
+	grant, err := s.prove(ctx, counted, plain, c, now)
 	if errors.Is(err, repo.ErrNotFound) { // the account, or its password, was changed in the meantime
-		grant, err = s.prove(ctx, username, plain, c, now)
+		grant, err = s.prove(ctx, counted, plain, c, now)
 	}
 	if errors.Is(err, repo.ErrNotFound) {
 		err = ErrNoActiveAccount
 	}
-	if !errors.Is(err, ErrNoActiveAccount) {
+	if err != nil && !errors.Is(err, ErrNoActiveAccount) {
 		s.takeBack(ctx, counted)
 	}
 	return grant, err
 }
 
-// prove verifies the credentials and starts the session. repo.ErrNotFound says
-// that they were true, and are not any more or only in another encoding.
-func (s *Service) prove(ctx context.Context, username, plain string, c Client, now time.Time) (Grant, error) {
-	user, err := s.authenticate(ctx, username, plain, c, now)
+// prove verifies the credentials and starts the session, with which the attempt
+// is taken back. repo.ErrNotFound says that they were true, and are not any more
+// or only in another encoding.
+func (s *Service) prove(ctx context.Context, counted attempt, plain string, c Client, now time.Time) (Grant, error) {
+	user, err := s.authenticate(ctx, counted.username, plain, c, now)
 	if err != nil {
 		return Grant{}, err
 	}
-	return s.start(ctx, user, s.newSession(user.ID, MethodPassword, c, now), repo.Proof{Password: user.Password}, c, now)
+	p := repo.Proof{Password: user.Password, Attempts: counted.keys}
+	return s.start(ctx, user, s.newSession(user.ID, MethodPassword, c, now), p, c, now)
 }
 
 // authenticate returns the user of these credentials. Every way out but a fault

@@ -34,7 +34,8 @@ func (l Limits) check() error {
 
 // attempt is one sign-in that counts until it is taken back.
 type attempt struct {
-	keys []string // account and network, network, account
+	username string
+	keys     []string // account and network, network, account
 }
 
 // countAttempt counts a sign-in before it is tried, so that a hundred at once
@@ -44,7 +45,7 @@ func (s *Service) countAttempt(ctx context.Context, username string, c Client, n
 	network := networkOf(c.IP)
 	sum := sha256.Sum256([]byte(username))
 	account := hex.EncodeToString(sum[:16])
-	a := attempt{keys: []string{"both:" + account + ":" + network, "network:" + network, "account:" + account}}
+	a := attempt{username: username, keys: []string{"both:" + account + ":" + network, "network:" + network, "account:" + account}}
 	counts, err := s.Store.AddAttempts(ctx, a.keys, now, now.Add(-s.Limits.Window))
 	if err != nil {
 		return attempt{}, fmt.Errorf("counting a sign-in: %w", err)

@@ -34,7 +34,7 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 		"sweepers at once": testSweepersAtOnce, "signing keys": testSigningKeys, "signing keys that are stale": testStaleSigningKeys,
 		"swaps of signing keys at once": testSwapsAtOnce, "key sets": testKeySets,
 		"clients": testClients, "revocations": testRevocations, "cut-offs": testCutoffs,
-		"throttle": testThrottle, "throttle at once": testThrottleAtOnce, "audit events": testAuditEvents,
+		"throttle": testThrottle, "throttle at once": testThrottleAtOnce, "counted sign-ins": testCountedSignIns, "audit events": testAuditEvents,
 		"a context that is done": testContext, "text of all kinds": testText, "text that no store holds": testUnstorable,
 	} {
 		t.Run(name, func(t *testing.T) {

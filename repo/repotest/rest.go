@@ -184,6 +184,47 @@ func testThrottleAtOnce(t *testing.T, r repo.Repository) {
 	}
 }
 
+// testCountedSignIns: a session that starts takes its attempt back; one that does
+// not start leaves it.
+func testCountedSignIns(t *testing.T, r repo.Repository) {
+	u := aUser(t, r)
+	other := aUser(t, r)
+	counts := func(keys ...string) []int {
+		got, err := r.AddAttempts(t.Context(), keys, at, at.Add(-time.Minute))
+		must(t, err)
+		return got
+	}
+	errs := together(40, func(i int) error {
+		keys, s, p := []string{"one", "two"}, newSession(u.ID), repo.Proof{}
+		switch i % 4 {
+		case 0:
+			slices.Reverse(keys)
+			s.UserID = other.ID
+		case 1:
+			p.Password = "not theirs"
+		}
+		if _, err := r.AddAttempts(background(), keys, at, at.Add(-time.Minute)); err != nil {
+			return err
+		}
+		p.Attempts = append(keys, keys[0])
+		return r.StartSession(background(), s, p, event("sign_in", s.UserID))
+	})
+	if n, _ := count(t, errs, func(err error) bool { return errors.Is(err, repo.ErrNotFound) }); n != 30 {
+		t.Errorf("%d sessions started, want 30", n)
+	}
+	if got := counts("one", "two"); !slices.Equal(got, []int{11, 11}) {
+		t.Errorf("counts %v, want 11 each", got)
+	}
+	s := newSession(u.ID)
+	must(t, r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)))
+	if err := r.StartSession(t.Context(), s, repo.Proof{Attempts: []string{"one"}}, event("sign_in", u.ID)); !errors.Is(err, repo.ErrConflict) {
+		t.Errorf("an id twice: %v", err)
+	}
+	if got := counts("one"); !slices.Equal(got, []int{12}) {
+		t.Errorf("what did not start took its attempt back: %v", got)
+	}
+}
+
 func testAuditEvents(t *testing.T, r repo.Repository) {
 	for i := range 3 {
 		e := event(fmt.Sprint("event", i), "42")

@@ -16,7 +16,9 @@ const (
 	startPostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active AND ($24 = '' OR password = $24) RETURNING id),
 		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
 		s AS (INSERT INTO sessions (` + sessionColumns + `)
-			SELECT $1, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM u)
+			SELECT $1, u.id, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16 FROM u),
+		t AS (UPDATE throttle SET count = count - 1 WHERE count > 0 AND key IN
+			(SELECT key FROM throttle WHERE key = ANY($25::text[]) ORDER BY key FOR UPDATE) AND EXISTS (SELECT 1 FROM u))
 		INSERT INTO audit_events (` + eventColumns + `) SELECT $17, $18, $19, u.id, $20, $21, $22, $23 FROM u`
 	startExchangePostgres = `WITH u AS (UPDATE users SET last_login = $4 WHERE id = $2 AND is_active AND ($24 = '' OR password = $24) RETURNING id),
 		i AS (UPDATE identities SET last_seen_at = $4 WHERE issuer = $11 AND subject = $12 AND EXISTS (SELECT 1 FROM u)),
@@ -68,6 +70,8 @@ func (s *Store) startAlone(ctx context.Context, begun repo.Session, p repo.Proof
 	if x := p.Exchange; x != nil {
 		text = startExchangePostgres
 		args = append(args, x.Digest, micro(x.ExpiresAt))
+	} else {
+		args = append(args, once(p.Attempts))
 	}
 	n, err := s.change(ctx, text, args...)
 	if err == nil && n == 0 {
@@ -89,6 +93,9 @@ func startIn(ctx context.Context, tx *sqlx.Tx, begun repo.Session, p repo.Proof,
 	}
 	if x := p.Exchange; err == nil && x != nil {
 		_, err = changeIn(ctx, tx, insertExchange, x.Digest, begun.ID, micro(x.ExpiresAt))
+	}
+	if err == nil {
+		err = takeBackIn(ctx, tx, p.Attempts)
 	}
 	if err == nil {
 		_, err = changeIn(ctx, tx, insertEvent, eventArgs(e)...)

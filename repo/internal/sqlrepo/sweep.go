@@ -146,14 +146,16 @@ func (s *Store) TakeBackAttempts(ctx context.Context, keys []string) error {
 	if s.postgres() {
 		_, err = s.change(ctx, takeBackPostgres, once(keys))
 	} else {
-		err = s.inTx(ctx, func(tx *sqlx.Tx) error {
-			for _, key := range once(keys) {
-				if _, err := changeIn(ctx, tx, takeBackSQLite, key); err != nil {
-					return err
-				}
-			}
-			return nil
-		})
+		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return takeBackIn(ctx, tx, keys) })
 	}
 	return s.fail(ctx, "taking attempts back", err)
+}
+
+func takeBackIn(ctx context.Context, tx *sqlx.Tx, keys []string) error {
+	for _, key := range once(keys) {
+		if _, err := changeIn(ctx, tx, takeBackSQLite, key); err != nil {
+			return err
+		}
+	}
+	return nil
 }
