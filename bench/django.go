@@ -2,8 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
-	"errors"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"database/sql"
+	"encoding/pem"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -21,6 +25,7 @@ type peer struct {
 	server     *server
 	env        []string
 	postmaster int
+	db         *sql.DB
 	refresh    []string // a token for each user
 }
 
@@ -41,11 +46,20 @@ func (b *bench) startPeer(ctx context.Context, pg *engine) (*peer, error) {
 	if err := pg.exec(ctx, "CREATE DATABASE peer"); err != nil {
 		return nil, err
 	}
-	p := &peer{b: b, postmaster: pg.postmaster, env: []string{
+	u.Path = "/peer"
+	db, err := sql.Open("postgres", u.String())
+	if err != nil {
+		return nil, err
+	}
+	private, public, err := pemKeys()
+	if err != nil {
+		return nil, err
+	}
+	p := &peer{b: b, postmaster: pg.postmaster, db: db, env: []string{
 		"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1",
 		"PEER_SECRET=" + b.secret, "PEER_DATABASE=peer", "PEER_PORT=" + u.Port(), "PEER_USER=" + u.User.Username(), "PEER_PASSWORD=" + password,
 		"PEER_ISSUER=" + b.idp.issuer, "PEER_AUDIENCE=" + b.idp.clientID, "PEER_JWKS=" + string(b.idp.keys),
-		"PEER_PLAIN=" + plain, "PEER_FIRST=" + strconv.Itoa(firstID),
+		"PEER_PRIVATE=" + private, "PEER_PUBLIC=" + public, "PEER_PLAIN=" + plain, "PEER_FIRST=" + strconv.Itoa(firstID),
 	}}
 	seed := exec.CommandContext(ctx, python, "bench/django/service.py", "seed", strconv.Itoa(peerUsers))
 	seed.Env, seed.Stderr = p.env, os.Stderr
@@ -59,6 +73,21 @@ func (b *bench) startPeer(ctx context.Context, pg *engine) (*peer, error) {
 	return p, p.choose(ctx)
 }
 
+// pemKeys makes a key pair for ES256.
+func pemKeys() (private, public string, err error) {
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", "", err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return "", "", err
+	}
+	known, err := x509.MarshalPKIXPublicKey(key.Public())
+	return string(pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret})),
+		string(pem.EncodeToMemory(&pem.Block{Type: "PUBLIC KEY", Bytes: known})), err
+}
+
 // choose tries configurations, and leaves the peer running in the best.
 func (p *peer) choose(ctx context.Context) error {
 	cores := runtime.NumCPU()
@@ -68,7 +97,7 @@ func (p *peer) choose(ctx context.Context) error {
 		if err := p.start(ctx, now); err != nil {
 			return err
 		}
-		workers, err := p.workers("refresh", 16)
+		workers, err := p.workers(ctx, "refresh", 16)
 		if err != nil {
 			return err
 		}
@@ -86,7 +115,7 @@ func (p *peer) choose(ctx context.Context) error {
 			return err
 		}
 	}
-	p.b.report.Peer = fmt.Sprintf("gunicorn, %d workers of %d threads, persistent connections, simplejwt with rotation and blacklist, HS256", best[0], best[1])
+	p.b.report.Peer = fmt.Sprintf("gunicorn, %d workers of %d threads, persistent connections, simplejwt with rotation and blacklist, ES256, cookies, CSRF token, audit", best[0], best[1])
 	return nil
 }
 
@@ -121,7 +150,7 @@ func (p *peer) target() target {
 
 // cell measures what the peer has of a scenario.
 func (p *peer) cell(ctx context.Context, scenario string, clients int) error {
-	workers, err := p.workers(scenario, clients)
+	workers, err := p.workers(ctx, scenario, clients)
 	if workers == nil {
 		return err
 	}
@@ -133,6 +162,9 @@ func (p *peer) cell(ctx context.Context, scenario string, clients int) error {
 	return nil
 }
 
+// djangoCSRF is a secret as Django's CSRF cookie and header have it.
+const djangoCSRF = "0123456789abcdefghijklmnopqrstuv"
+
 // peerRefresher is a client of the peer with its users' refresh tokens, which
 // are the peer's own: what the last run left of them serves the next.
 type peerRefresher struct {
@@ -143,20 +175,20 @@ type peerRefresher struct {
 
 func (f *peerRefresher) next() []byte {
 	f.at = (f.at + 1) % len(f.own)
-	return post("/refresh/", "", `{"refresh":"`+f.peer.refresh[f.own[f.at]]+`"}`)
+	return post("/refresh/", "Cookie: refresh="+f.peer.refresh[f.own[f.at]]+"; csrftoken="+djangoCSRF+"\r\nX-CSRFToken: "+djangoCSRF+"\r\n", "{}")
 }
 
 func (f *peerRefresher) took(r *reply) error {
-	var body struct{ Refresh string }
-	if err := json.Unmarshal(r.body, &body); err != nil || r.status != http.StatusOK || body.Refresh == "" {
-		return errors.Join(err, r.unexpected("refreshing at the peer"))
+	token, ok := r.cookieValue("refresh")
+	if r.status != http.StatusOK || !ok {
+		return r.unexpected("refreshing at the peer")
 	}
-	f.peer.refresh[f.own[f.at]] = body.Refresh
+	f.peer.refresh[f.own[f.at]] = token
 	return nil
 }
 
 // workers returns nil where the peer has no such scenario.
-func (p *peer) workers(scenario string, clients int) ([]worker, error) {
+func (p *peer) workers(ctx context.Context, scenario string, clients int) ([]worker, error) {
 	post := func(body string) []byte { return post("/"+scenario+"/", "", body) }
 	switch scenario {
 	case "refresh":
@@ -177,7 +209,10 @@ func (p *peer) workers(scenario string, clients int) ([]worker, error) {
 			return post(`{"username":"` + usernameOf(i) + `","password":"` + plain + `"}`), nil
 		})
 	case "social-exchange":
-		return spread(clients, len(p.b.idp.pairs), http.StatusOK, false, func(i int) ([]byte, error) {
+		if _, err := p.db.ExecContext(ctx, "TRUNCATE auth_usedtoken"); err != nil {
+			return nil, err
+		}
+		return spread(clients, len(p.b.idp.pairs), http.StatusOK, true, func(i int) ([]byte, error) {
 			return post(`{"id_token":"` + p.b.idp.pairs[i].id + `","access_token":"` + p.b.idp.pairs[i].access + `"}`), nil
 		})
 	}

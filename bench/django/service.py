@@ -1,18 +1,27 @@
 """The peer: the same jobs by Django REST framework and simplejwt, as Debian ships them.
 
-It gets what helps it: no middleware, persistent connections, HS256 for all
-tokens, the identity provider's keys in memory, no cookies, CSRF tokens, audit
-events or throttling. Rotation is durable: the old token goes on the blacklist
-before the new one is handed out.
+It does what the service does: ES256 tokens that others can verify (simplejwt
+has one algorithm for both kinds), the refresh token in an HttpOnly cookie and
+Django's CSRF protection before it, rotation that is durable before the new token
+is handed out (the old one goes on the blacklist), the user in the answer; at an
+exchange both tokens of the provider verified, the user found by issuer and
+subject, each ID token taken once, and a sign-in recorded with its audit event in
+one transaction.
+
+It gets what helps it: no middleware but that of CSRF where it is needed,
+persistent connections, the provider's keys in memory, no throttling, no list of
+sessions, no grace for lost answers.
 
     service.py seed USERS < JWKS    make the tables and rows; print a refresh token for each user
 """
 
 import datetime
+import hashlib
 import json
 import os
 import sys
 
+from cryptography.hazmat.primitives.serialization import load_pem_private_key, load_pem_public_key
 from django.conf import settings
 
 settings.configure(
@@ -40,7 +49,16 @@ settings.configure(
         "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
         "UNAUTHENTICATED_USER": None,
     },
-    SIMPLE_JWT={"ROTATE_REFRESH_TOKENS": True, "BLACKLIST_AFTER_ROTATION": True, "UPDATE_LAST_LOGIN": True},
+    CSRF_COOKIE_HTTPONLY=False,
+    SIMPLE_JWT={
+        "ALGORITHM": "ES256",
+        # Read once: as text they would be read for each token.
+        "SIGNING_KEY": load_pem_private_key(os.environ["PEER_PRIVATE"].encode(), None),
+        "VERIFYING_KEY": load_pem_public_key(os.environ["PEER_PUBLIC"].encode()),
+        "ROTATE_REFRESH_TOKENS": True,
+        "BLACKLIST_AFTER_ROTATION": True,
+        "UPDATE_LAST_LOGIN": True,
+    },
 )
 
 from django.core.wsgi import get_wsgi_application  # noqa: E402
@@ -50,8 +68,12 @@ application = get_wsgi_application()
 import jwt  # noqa: E402
 from django.contrib.auth.hashers import make_password  # noqa: E402
 from django.contrib.auth.models import User, update_last_login  # noqa: E402
+from django.db import IntegrityError, connection, models, transaction  # noqa: E402
+from django.middleware.csrf import get_token  # noqa: E402
 from django.urls import path  # noqa: E402
 from django.utils import timezone  # noqa: E402
+from django.utils.decorators import method_decorator  # noqa: E402
+from django.views.decorators.csrf import csrf_protect  # noqa: E402
 from rest_framework import serializers  # noqa: E402
 from rest_framework.exceptions import AuthenticationFailed  # noqa: E402
 from rest_framework.response import Response  # noqa: E402
@@ -81,6 +103,72 @@ def decode(token, **rules):
     return jwt.decode(token, key, algorithms=["RS256"], issuer=ISSUER, **rules)
 
 
+class Identity(models.Model):
+    issuer = models.TextField()
+    subject = models.TextField()
+    user = models.ForeignKey(User, models.CASCADE)
+    last_seen = models.DateTimeField()
+
+    class Meta:
+        app_label = "auth"
+        unique_together = [("issuer", "subject")]
+
+
+class UsedToken(models.Model):
+    digest = models.BinaryField(primary_key=True)
+    expires_at = models.DateTimeField(db_index=True)
+
+    class Meta:
+        app_label = "auth"
+
+
+class AuditEvent(models.Model):
+    at = models.DateTimeField()
+    event = models.TextField()
+    user = models.ForeignKey(User, models.CASCADE)
+    ip = models.TextField()
+    user_agent = models.TextField()
+
+    class Meta:
+        app_label = "auth"
+
+
+TABLES = [Identity, UsedToken, AuditEvent]
+
+
+def grant(request, data, user=None):
+    """The answer of every view that grants tokens: the refresh token leaves in a cookie."""
+    body = {"access": data["access"], "token_type": "Bearer", "expires_in": 300, "CSRF_token": get_token(request)}
+    if user:
+        body["user"] = {"id": user.pk, "username": user.username, "email": user.email}
+    response = Response(body)
+    response.set_cookie("refresh", data["refresh"], max_age=86400, secure=True, httponly=True, samesite="Strict")
+    return response
+
+
+def record(request, user, now):
+    AuditEvent.objects.create(
+        at=now, event="sign_in", user=user, ip=request.META["REMOTE_ADDR"], user_agent=request.META.get("HTTP_USER_AGENT", "")
+    )
+
+
+@method_decorator(csrf_protect, name="dispatch")
+class Refresh(TokenRefreshView):
+    def post(self, request):
+        serializer = self.get_serializer(data={"refresh": request.COOKIES.get("refresh", "")})
+        serializer.is_valid(raise_exception=True)
+        return grant(request, serializer.validated_data)
+
+
+class SignIn(TokenObtainPairView):
+    def post(self, request):
+        serializer = self.get_serializer(data=request.data)
+        with transaction.atomic():
+            serializer.is_valid(raise_exception=True)
+            record(request, serializer.user, timezone.now())
+        return grant(request, serializer.validated_data, serializer.user)
+
+
 class Exchange(APIView):
     def post(self, request):
         try:
@@ -88,15 +176,34 @@ class Exchange(APIView):
             access = decode(request.data["access_token"])
             if access["sub"] != claims["sub"] or access["client_id"] != AUDIENCE:
                 raise AuthenticationFailed()
-        except (jwt.PyJWTError, KeyError) as fault:
+            if claims["token_use"] != "id" or access["token_use"] != "access":
+                raise AuthenticationFailed()
+            with transaction.atomic():
+                user, refresh = self.admit(request, claims)
+        except (jwt.PyJWTError, KeyError, IntegrityError) as fault:
             raise AuthenticationFailed() from fault
-        user, _ = User.objects.get_or_create(
-            username=claims["cognito:username"],
-            defaults={"email": claims["email"], "first_name": claims["given_name"], "last_name": claims["family_name"]},
-        )
-        update_last_login(None, user)
-        refresh = RefreshToken.for_user(user)
-        return Response({"access": str(refresh.access_token), "refresh": str(refresh)})
+        return grant(request, {"access": str(refresh.access_token), "refresh": str(refresh)}, user)
+
+    def admit(self, request, claims):
+        now = timezone.now()
+        try:
+            identity = Identity.objects.select_related("user").get(issuer=claims["iss"], subject=claims["sub"])
+        except Identity.DoesNotExist:
+            user = User.objects.create(
+                username=claims["cognito:username"], email=claims["email"],
+                first_name=claims["given_name"], last_name=claims["family_name"],
+            )
+            identity = Identity.objects.create(issuer=claims["iss"], subject=claims["sub"], user=user, last_seen=now)
+        else:
+            Identity.objects.filter(pk=identity.pk).update(last_seen=now)
+        if not identity.user.is_active:
+            raise AuthenticationFailed()
+        digest = hashlib.sha256(request.data["id_token"].encode()).digest()
+        expires_at = datetime.datetime.fromtimestamp(claims["exp"], datetime.timezone.utc)
+        UsedToken.objects.bulk_create([UsedToken(digest=digest, expires_at=expires_at)])
+        update_last_login(None, identity.user)
+        record(request, identity.user, now)
+        return identity.user, RefreshToken.for_user(identity.user)
 
 
 class Health(APIView):
@@ -105,8 +212,8 @@ class Health(APIView):
 
 
 urlpatterns = [
-    path("sign-in/", TokenObtainPairView.as_view()),
-    path("refresh/", TokenRefreshView.as_view()),
+    path("sign-in/", SignIn.as_view()),
+    path("refresh/", Refresh.as_view()),
     path("verify/", TokenVerifyView.as_view(serializer_class=StatelessVerifySerializer)),
     path("social-exchange/", Exchange.as_view()),
     path("health/", Health.as_view()),
@@ -117,6 +224,9 @@ def seed(users):
     from django.core.management import call_command
 
     call_command("migrate", verbosity=0)
+    with connection.schema_editor() as editor:
+        for table in TABLES:
+            editor.create_model(table)
     password = make_password(os.environ["PEER_PLAIN"])
     first = int(os.environ["PEER_FIRST"])
     people = [
@@ -124,6 +234,10 @@ def seed(users):
         for i in range(users)
     ]
     people = User.objects.bulk_create(people)
+    Identity.objects.bulk_create(
+        [Identity(issuer=ISSUER, subject=f"subject-{first + i}", user=user, last_seen=timezone.now()) for i, user in enumerate(people)],
+        batch_size=1000,
+    )
     rows = []
     for user in people:
         token = RefreshToken()
