@@ -4,6 +4,7 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"strconv"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/jmoiron/sqlx"
@@ -42,12 +43,22 @@ func (s *Store) ListEvents(ctx context.Context, userID string, limit int) ([]rep
 // errNone says that a change found nothing to change.
 var errNone = errors.New("sqlrepo: nothing to change")
 
-// withEvent makes a change and records its event in one transaction, and
-// returns how many rows it changed. errNone where it was none; then nothing is
-// recorded.
+// withEvent makes a change and records its event in one transaction, on Postgres
+// in one statement, and returns how many rows it changed. errNone where it was
+// none; then nothing is recorded.
 func (s *Store) withEvent(ctx context.Context, e repo.AuditEvent, text string, args ...any) (n int64, err error) {
 	if !storable(args...) {
 		return 0, errNone // nothing has such a key
+	}
+	values := eventArgs(e)
+	if s.postgres() && storable(values...) {
+		err = s.preparedUnwatched(ctx, s.Write, eventWith(text, len(args)), func(ctx context.Context, st *sqlx.Stmt) error {
+			return st.QueryRowContext(ctx, append(args, values...)...).Scan(&n)
+		})
+		if err == nil && n == 0 {
+			err = errNone
+		}
+		return n, err
 	}
 	err = s.inTx(ctx, func(tx *sqlx.Tx) error {
 		if n, err = changeIn(ctx, tx, text, args...); err != nil {
@@ -56,10 +67,23 @@ func (s *Store) withEvent(ctx context.Context, e repo.AuditEvent, text string, a
 		if n == 0 {
 			return errNone
 		}
-		_, err = changeIn(ctx, tx, insertEvent, eventArgs(e)...)
+		_, err = changeIn(ctx, tx, insertEvent, values...)
 		return err
 	})
 	return n, err
+}
+
+// eventWith is a statement that has so many values, with an event where it
+// changes a row. It returns how many it changed.
+func eventWith(text string, values int) string {
+	b := []byte("WITH c AS (" + text + " RETURNING 1), e AS (INSERT INTO audit_events (" + eventColumns + ") SELECT ")
+	for i := range eventValues {
+		if i > 0 {
+			b = append(b, ", "...)
+		}
+		b = strconv.AppendInt(append(b, '$'), int64(values+i+1), 10)
+	}
+	return string(append(b, " WHERE EXISTS (SELECT 1 FROM c)) SELECT count(*) FROM c"...))
 }
 
 // unlessNone drops errNone.

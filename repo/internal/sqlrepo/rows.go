@@ -165,6 +165,9 @@ func (r eventRow) record() repo.AuditEvent {
 	}
 }
 
+// eventValues is how many eventColumns there are.
+const eventValues = 8
+
 // eventArgs are the values of eventColumns.
 func eventArgs(e repo.AuditEvent) []any {
 	return []any{e.ID, micro(e.At), e.Event, e.UserID, e.SessionID, e.IP, e.UserAgent, object(e.Details)}
