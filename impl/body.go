@@ -25,40 +25,54 @@ const (
 	mediaForm = "application/x-www-form-urlencoded"
 )
 
+// body is what was read of a request's body.
+type body struct {
+	text   []byte         // nil: there is none
+	object map[string]any // what a plain one holds, see plainObject; else nil
+}
+
 // readBody reads the request's body up to the limit and checks what no schema
-// can say. It returns nil where there is no body. The error is a *requestError.
-func (s *server) readBody(w http.ResponseWriter, r *http.Request, mediaType string) ([]byte, error) {
+// can say. The error is a *requestError.
+func (s *server) readBody(w http.ResponseWriter, r *http.Request, mediaType string) (body, error) {
 	if mediaType == mediaForm && r.URL.RawQuery != "" { // which net/http would merge with the form, and others log
-		return nil, &requestError{problem: problemInvalidRequest, fields: []api.FieldError{{Detail: "Nothing may stand in the query."}}}
+		return body{}, &requestError{problem: problemInvalidRequest, fields: []api.FieldError{{Detail: "Nothing may stand in the query."}}}
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
+	text, err := io.ReadAll(http.MaxBytesReader(w, r.Body, s.MaxBody))
 	if err != nil {
 		if _, tooLarge := errors.AsType[*http.MaxBytesError](err); tooLarge {
-			return nil, &requestError{problem: problemBodyTooLarge}
+			return body{}, &requestError{problem: problemBodyTooLarge}
 		}
-		return nil, &requestError{problem: problemMalformedBody, cause: fmt.Errorf("reading the body: %w", err)}
+		return body{}, &requestError{problem: problemMalformedBody, cause: fmt.Errorf("reading the body: %w", err)}
 	}
-	if len(body) == 0 {
-		return nil, nil
+	if len(text) == 0 {
+		return body{}, nil
 	}
 	if !isUTF8(r.Header.Get("Content-Type"), mediaType) {
 		p := problemMediaType
 		p.detail = "Send the body as " + mediaType + " in UTF-8."
-		return nil, &requestError{problem: p}
+		return body{}, &requestError{problem: p}
+	}
+	if mediaType == mediaJSON {
+		if object, ok := plainObject(text); ok {
+			return body{text, object}, nil
+		}
 	}
 	check := checkJSON
 	if mediaType == mediaForm {
 		check = checkForm
 	}
-	if err := check(body); err != nil {
-		return nil, &requestError{problem: problemMalformedBody, cause: err}
+	if err := check(text); err != nil {
+		return body{}, &requestError{problem: problemMalformedBody, cause: err}
 	}
-	return body, nil
+	return body{text: text}, nil
 }
 
 // isUTF8 reports whether a content type is the wanted one, in UTF-8. Where JSON is
 // wanted, a form is refused on purpose: any site can make a browser send one (login CSRF).
 func isUTF8(contentType, wanted string) bool {
+	if contentType == wanted {
+		return true
+	}
 	mediaType, params, err := mime.ParseMediaType(contentType)
 	if err != nil || mediaType != wanted {
 		return false
@@ -94,6 +108,40 @@ func checkForm(body []byte) error {
 		}
 	}
 	return nil
+}
+
+// maxPlain is how many members a plain object has at most, each of which is compared with each.
+const maxPlain = 8
+
+// plainObject reads, in one pass, the body that nearly every client sends: an object of a
+// few texts, in ASCII on one line and without escapes, so that quotes stand around texts
+// alone. Of any other, also of one that is wrong, ok is false, and checkJSON says what it is.
+func plainObject(text []byte) (object map[string]any, ok bool) {
+	for _, c := range text {
+		if c == '\\' || c < ' ' || c >= utf8.RuneSelf {
+			return nil, false
+		}
+	}
+	parts := strings.SplitN(string(text), `"`, 4*maxPlain+2) // { name : value , name : value }
+	last := len(parts) - 1
+	if last < 4 || last%4 != 0 || strings.Trim(parts[last], " ") != "}" {
+		return nil, false
+	}
+	object = make(map[string]any, maxPlain)
+	between := "{"
+	for ; len(parts) > 4; parts = parts[4:] {
+		name, value := parts[1], parts[3]
+		if strings.Trim(parts[0], " ") != between || strings.Trim(parts[2], " ") != ":" {
+			return nil, false
+		}
+		for other := range object {
+			if strings.EqualFold(name, other) {
+				return nil, false
+			}
+		}
+		object[name], between = value, ","
+	}
+	return object, true
 }
 
 // checkJSON holds a body to what encoding/json would let pass: it must be UTF-8,

@@ -106,15 +106,15 @@ func (s *server) check(op operation, handler http.HandlerFunc) http.HandlerFunc 
 			s.writeProblem(w, r, &requestError{problem: problemOrigin, cause: err})
 			return
 		}
-		var body []byte
+		var sent body
 		if mediaType != "" {
 			var err error
-			if body, err = s.readBody(w, r, mediaType); err != nil {
+			if sent, err = s.readBody(w, r, mediaType); err != nil {
 				s.writeProblem(w, r, err)
 				return
 			}
 		}
-		if err := op.validate(r, body); err != nil {
+		if err := op.validate(r, sent); err != nil {
 			s.writeProblem(w, r, err)
 			return
 		}
