@@ -40,7 +40,7 @@ func (c *cli) claimsCommand() *cobra.Command {
 }
 
 func (c *cli) previewClaims(ctx context.Context, a *admin, u repo.User, method string) error {
-	logger := c.logger(a.config.Log)
+	logger := newLogger(c.err, a.config.Log)
 	issuer, err := newTokens(a.config, a.store, logger)
 	if err != nil {
 		return err

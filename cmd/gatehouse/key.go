@@ -123,7 +123,7 @@ func (c *cli) readAtMost(path string, limit int64) ([]byte, error) {
 // withTokens runs a command on the keys, with the database where they are there.
 func (c *cli) withTokens(do func(*cobra.Command, *tokens.Service, []string) error) func(*cobra.Command, []string) error {
 	run := func(cmd *cobra.Command, cfg config.Config, keys tokens.KeyStore, args []string) error {
-		s, err := newTokens(cfg, keys, c.logger(cfg.Log))
+		s, err := newTokens(cfg, keys, newLogger(c.err, cfg.Log))
 		if err != nil {
 			return err
 		}

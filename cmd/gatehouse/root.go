@@ -60,15 +60,15 @@ func (c *cli) load() (config.Config, error) {
 	return config.Load(config.LoadOptions{Path: c.configPath, Environ: os.Environ()})
 }
 
-// logger writes to standard error, as the configuration says.
-func (c *cli) logger(l config.Log) *slog.Logger {
+// newLogger writes as the configuration says.
+func newLogger(to io.Writer, l config.Log) *slog.Logger {
 	var level slog.Level
 	_ = level.UnmarshalText([]byte(l.Level)) // the configuration is checked
 	options := &slog.HandlerOptions{Level: level}
 	if l.Format == "text" {
-		return slog.New(impl.LogHandler(slog.NewTextHandler(c.err, options)))
+		return slog.New(impl.LogHandler(slog.NewTextHandler(to, options)))
 	}
-	return slog.New(impl.LogHandler(slog.NewJSONHandler(c.err, options)))
+	return slog.New(impl.LogHandler(slog.NewJSONHandler(to, options)))
 }
 
 // print writes v as JSON where that is asked for, and text otherwise.

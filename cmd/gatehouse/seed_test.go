@@ -42,7 +42,7 @@ func seeded(ts *testscript.TestScript, do func(ctx context.Context, s store, iss
 	defer s.Close() //nolint:errcheck // every write was acknowledged
 	ctx := context.Background()
 	ts.Check(s.Migrate(ctx))
-	issuer, err := newTokens(cfg, s, (&cli{streams: streams{err: ts.Stderr()}}).logger(cfg.Log))
+	issuer, err := newTokens(cfg, s, newLogger(ts.Stderr(), cfg.Log))
 	ts.Check(err)
 	ts.Check(issuer.Load(ctx))
 	ts.Check(do(ctx, s, issuer))

@@ -43,7 +43,9 @@ func (c *cli) serveCommand() *cobra.Command {
 
 // serve runs the server until the context ends.
 func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development bool) error {
-	logger := c.logger(cfg.Log)
+	log := newLines(c.err)
+	defer log.flush()
+	logger := newLogger(log, cfg.Log)
 	store, err := openStore(cfg)
 	if err != nil {
 		return err
