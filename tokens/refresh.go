@@ -81,13 +81,13 @@ func (s *Service) IssueRefresh(r Refresh) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("encoding a refresh token: %w", err)
 	}
-	signed := encode(refreshHeader, payload)
-	sum := key.sign.Sum(signed)
-	token := encode(signed, sum[:])
-	if len(token) > maxRefreshBytes {
+	token := make([]byte, 0, len(refreshHeader)+base64.RawURLEncoding.EncodedLen(len(payload))+signatureRoom)
+	token = appendSegment(append(token, refreshHeader...), payload)
+	sum := key.sign.Sum(string(token))
+	if token = appendSegment(token, sum[:]); len(token) > maxRefreshBytes {
 		return "", ErrTooLarge
 	}
-	return token, nil
+	return string(token), nil
 }
 
 // ParseRefresh checks that a presented token is a refresh token that this

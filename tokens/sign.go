@@ -39,19 +39,21 @@ func signCompact(method jwt.SigningMethod, key any, h header, typ string, payloa
 		members = appendMember(members, "kid", h.keyID)
 	}
 	members = append(appendMember(members, "typ", typ), '}')
-	signed := encode(base64.RawURLEncoding.EncodeToString(members), payload)
-	signature, err := method.Sign(signed, key)
+	token := make([]byte, 0, base64.RawURLEncoding.EncodedLen(len(members)+len(payload))+signatureRoom)
+	token = appendSegment(base64.RawURLEncoding.AppendEncode(token, members), payload)
+	signature, err := method.Sign(string(token), key)
 	if err != nil {
 		return "", err
 	}
-	return encode(signed, signature), nil
+	return string(appendSegment(token, signature)), nil
 }
 
-// encode adds a segment to those that a compact JWS has already.
-func encode(before string, segment []byte) string {
-	b := make([]byte, 0, len(before)+1+base64.RawURLEncoding.EncodedLen(len(segment)))
-	b = append(append(b, before...), '.')
-	return string(base64.RawURLEncoding.AppendEncode(b, segment))
+// signatureRoom is what the signature, but RSA's, and the dots take of a token.
+const signatureRoom = 96
+
+// appendSegment adds a segment to those that a compact JWS has already.
+func appendSegment(token, segment []byte) []byte {
+	return base64.RawURLEncoding.AppendEncode(append(token, '.'), segment)
 }
 
 // appendMember adds a member with a text to a JSON object, which is still open;
