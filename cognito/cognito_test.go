@@ -604,6 +604,21 @@ func BenchmarkVerifyID(b *testing.B) {
 	}
 }
 
+func BenchmarkVerifyPair(b *testing.B) {
+	p := pool(b)
+	set, err := cognito.NewSet(verifier(b, p, nil))
+	if err != nil {
+		b.Fatal(err)
+	}
+	pair := cognito.Pair{IDToken: p.Sign("kid-1", p.ID("111", now)), AccessToken: p.Sign("kid-1", p.Access("111", now))}
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := set.VerifyPair(b.Context(), pair); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
 func BenchmarkBareRSA(b *testing.B) {
 	key := cognitotest.NewKey()
 	sum := sha256.Sum256([]byte("x"))

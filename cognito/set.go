@@ -35,25 +35,30 @@ func NewSet(verifiers ...*Verifier) (*Set, error) {
 // VerifyPair verifies a pair with the pool that its ID token names. What the
 // token says there is not believed: that pool alone then verifies it.
 func (s *Set) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
-	v, err := s.Issuer(p.IDToken)
+	id, v, err := s.issuer(p.IDToken)
 	if err != nil {
 		return Identity{}, fmt.Errorf("%s: %w", ofID, err)
 	}
-	return v.VerifyPair(ctx, p)
+	return v.verifyPair(ctx, p, id)
 }
 
 // Issuer returns the verifier of the provider that a token says it is of, which
 // is not to be believed before that verifier has verified it.
 func (s *Set) Issuer(token string) (*Verifier, error) {
-	t, err := parse(token)
+	_, v, err := s.issuer(token)
+	return v, err
+}
+
+func (s *Set) issuer(raw string) (token, *Verifier, error) {
+	t, err := parse(raw)
 	if err != nil {
-		return nil, err
+		return token{}, nil, err
 	}
 	v := s.byIssuer[t.text("iss")]
 	if v == nil {
-		return nil, ErrIssuer
+		return token{}, nil, ErrIssuer
 	}
-	return v, nil
+	return t, v, nil
 }
 
 // Run keeps the keys of all pools fresh until the context ends.

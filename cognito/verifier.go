@@ -261,7 +261,12 @@ type Pair struct {
 // ErrExpired says that one of them is genuine and over, and nothing of the other;
 // ErrKeysUnavailable, that the network is at fault.
 func (v *Verifier) VerifyPair(ctx context.Context, p Pair) (Identity, error) {
-	id, err := v.verify(ctx, p.IDToken, useID)
+	return v.verifyPair(ctx, p, token{raw: p.IDToken})
+}
+
+// verifyPair is VerifyPair for an ID token that may be taken apart already.
+func (v *Verifier) verifyPair(ctx context.Context, p Pair, id token) (Identity, error) {
+	id, err := v.check(ctx, id, useID)
 	if err != nil {
 		return Identity{}, fmt.Errorf("%s: %w", ofID, err)
 	}
