@@ -11,5 +11,5 @@ run() {
 }
 run 'IssueAccess|VerifyAccess|Refresh' "$@" ./tokens
 run 'Sign|Unsign|CSRF|Sum' "$@" ./cookie ./internal/mac
-run 'Decide|VerifyID' "$@" ./session ./cognito
+run 'Decide|VerifyID|VerifyPair' "$@" ./session ./cognito
 run 'Serve' "$@" ./cmd/gatehouse
