@@ -15,9 +15,8 @@ const (
 	// gcPercent lets a small heap, as a server without much to do has, grow to some tens of megabytes before it is
 	// collected: refreshing makes garbage and keeps nothing.
 	gcPercent = 400
-	// besideHeap is what the resident memory has beside what the runtime counts: the program itself. With less room than
-	// this leaves, every hash would have the heap collected.
-	besideHeap = 20 << 20
+	// besideHeap is what the resident memory has beside what the runtime counts: the program itself, and what SQLite keeps.
+	besideHeap = 26 << 20
 	// memoryFloor is what the process may take beside the memory of the hashes.
 	memoryFloor   = 64 << 20
 	memoryWatched = time.Second
