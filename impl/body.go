@@ -9,6 +9,7 @@ import (
 	"mime"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"unicode/utf8"
 
@@ -114,8 +115,8 @@ func checkForm(body []byte) error {
 const maxPlain = 8
 
 // plainObject reads, in one pass, the body that nearly every client sends: an object of a
-// few texts, in ASCII on one line and without escapes, so that quotes stand around texts
-// alone. Of any other, also of one that is wrong, ok is false, and checkJSON says what it is.
+// few texts and whole numbers, in ASCII on one line and without escapes, so that quotes stand around
+// texts alone. Of any other, also of one that is wrong, ok is false, and checkJSON says what it is.
 func plainObject(text []byte) (object map[string]any, ok bool) {
 	for _, c := range text {
 		if c == '\\' || c < ' ' || c >= utf8.RuneSelf {
@@ -123,25 +124,42 @@ func plainObject(text []byte) (object map[string]any, ok bool) {
 		}
 	}
 	parts := strings.SplitN(string(text), `"`, 4*maxPlain+2) // { name : value , name : value }
-	last := len(parts) - 1
-	if last < 4 || last%4 != 0 || strings.Trim(parts[last], " ") != "}" {
-		return nil, false
-	}
 	object = make(map[string]any, maxPlain)
-	between := "{"
-	for ; len(parts) > 4; parts = parts[4:] {
-		name, value := parts[1], parts[3]
-		if strings.Trim(parts[0], " ") != between || strings.Trim(parts[2], " ") != ":" {
-			return nil, false
+	outside, wanted := strings.Trim(parts[0], " "), "{"
+	for parts = parts[1:]; outside == wanted && len(parts) > 1; wanted = "," {
+		name := parts[0]
+		var value any
+		if between := strings.Trim(parts[1], " "); between != ":" {
+			value, outside = plainNumber(between)
+			parts = parts[2:]
+		} else if len(parts) > 3 {
+			value, outside = parts[2], strings.Trim(parts[3], " ")
+			parts = parts[4:]
 		}
 		for other := range object {
 			if strings.EqualFold(name, other) {
 				return nil, false
 			}
 		}
-		object[name], between = value, ","
+		if object[name] = value; value == nil {
+			return nil, false
+		}
 	}
-	return object, true
+	return object, len(object) > 0 && outside == "}" && len(parts) == 0
+}
+
+// plainNumber reads what stands between the quotes around a number: ` : 3600 , `. It
+// is nil where it is something else.
+func plainNumber(between string) (number any, after string) {
+	last := len(between) - 1
+	if last < 0 || between[0] != ':' {
+		return nil, ""
+	}
+	digits := strings.Trim(between[1:last], " ")
+	if n, err := strconv.ParseUint(digits, 10, 32); err != nil || strconv.FormatUint(n, 10) != digits {
+		return nil, ""
+	}
+	return json.Number(digits), between[last:]
 }
 
 // checkJSON holds a body to what encoding/json would let pass: it must be UTF-8,
