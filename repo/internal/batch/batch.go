@@ -7,12 +7,14 @@ package batch
 import (
 	"context"
 	"errors"
+	"fmt"
+	"runtime/debug"
 	"slices"
 	"sync"
 	"time"
 )
 
-// ErrPanicked is what the others of a batch get where its run panicked.
+// ErrPanicked is what all of a batch get where its run panicked.
 var ErrPanicked = errors.New("batch: the run panicked")
 
 // Queue does things in batches. Its fields are set before its first use and not
@@ -25,8 +27,7 @@ type Queue[T any] struct {
 	Runs     int
 	// Key names what no two things of a batch may share: the second one waits for the next batch.
 	Key func(T) string
-	// Run does a batch, in the goroutine and with the context of one of those who asked, whose end it does not see. What
-	// became of each thing it keeps there.
+	// Run does a batch. What became of each thing it keeps there. Its context does not end.
 	Run func(ctx context.Context, things []T)
 
 	mu      sync.Mutex
@@ -38,87 +39,84 @@ type Queue[T any] struct {
 // member is one who waits.
 type member[T any] struct {
 	thing T
-	leads bool         // it is to run its batch; under the queue's lock
-	turn  chan turn[T] // with room for one
+	done  chan error // with room for one
 }
 
-// turn tells a member that its batch is done, or that it leads one.
-type turn[T any] struct {
-	batch []*member[T]
-	err   error
-}
-
-// Do returns when a batch with the thing was run. The error is that of the
-// context, where it ended before: then the thing may have been done, or be done
-// yet, and must not be touched any more.
+// Do returns when a batch with the thing was run. The error is ErrPanicked, or that
+// of the context, where it ended before: then the thing may have been done, or be
+// done yet, and must not be touched any more.
 func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	m := &member[T]{thing: thing, turn: make(chan turn[T], 1)}
 	q.mu.Lock()
+	if q.running == 0 {
+		q.running, q.started = 1, time.Now()
+		q.mu.Unlock()
+		err := q.run([]T{thing})
+		q.goOn()
+		return err
+	}
+	m := &member[T]{thing: thing, done: make(chan error, 1)}
 	q.waiting = append(q.waiting, m)
-	if q.running == 0 || q.running < q.Runs && time.Since(q.started) > q.Patience {
+	if q.running < q.Runs && time.Since(q.started) > q.Patience {
 		q.running++
-		q.start()
+		go q.loop()
 	}
 	q.mu.Unlock()
 	select {
-	case t := <-m.turn:
-		return q.take(ctx, t)
+	case err := <-m.done:
+		return err
 	case <-ctx.Done():
-		if q.leave(m) {
-			return ctx.Err()
-		}
-		return q.take(ctx, <-m.turn) // others wait for this one
+		q.leave(m)
+		return ctx.Err()
 	}
 }
 
-func (q *Queue[T]) take(ctx context.Context, t turn[T]) error {
-	if t.batch != nil {
-		q.run(ctx, t.batch)
-	}
-	return t.err
-}
-
-// leave reports whether nobody depends on the member, which is gone then.
-func (q *Queue[T]) leave(m *member[T]) bool {
+func (q *Queue[T]) leave(m *member[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *member[T]) bool { return w == m })
-	return !m.leads
 }
 
-// run does the batch of its first member.
-func (q *Queue[T]) run(ctx context.Context, batch []*member[T]) {
-	err := ErrPanicked
-	defer func() {
-		q.next()
-		for _, m := range batch[1:] {
-			m.turn <- turn[T]{err: err}
-		}
-	}()
-	things := make([]T, len(batch))
-	for i, m := range batch {
-		things[i] = m.thing
-	}
-	q.Run(context.WithoutCancel(ctx), things)
-	err = nil
-}
-
-// next lets those who wait go.
-func (q *Queue[T]) next() {
+// goOn lets those go who came while one was under way alone.
+func (q *Queue[T]) goOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
 		q.running--
 		return
 	}
-	q.start()
+	go q.loop()
 }
 
-// start lets the first who waits lead those who can go along. The lock is held.
-func (q *Queue[T]) start() {
+// loop runs batches until nobody waits. It is a goroutine of its own, so that one
+// batch follows the other at once: who leads one has an answer to write.
+func (q *Queue[T]) loop() {
+	for {
+		batch := q.next()
+		if batch == nil {
+			return
+		}
+		things := make([]T, len(batch))
+		for i, m := range batch {
+			things[i] = m.thing
+		}
+		err := q.run(things)
+		for _, m := range batch {
+			m.done <- err
+		}
+	}
+}
+
+// next returns those who can go together. Where nobody waits the loop ends.
+func (q *Queue[T]) next() []*member[T] {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) == 0 {
+		q.running--
+		return nil
+	}
 	q.started = time.Now()
 	var batch []*member[T]
 	keys := make(map[string]bool, len(q.waiting))
@@ -131,6 +129,15 @@ func (q *Queue[T]) start() {
 		batch = append(batch, m)
 		return true
 	})
-	batch[0].leads = true
-	batch[0].turn <- turn[T]{batch: batch}
+	return batch
+}
+
+func (q *Queue[T]) run(things []T) (err error) {
+	defer func() {
+		if fault := recover(); fault != nil {
+			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, fault, debug.Stack())
+		}
+	}()
+	q.Run(context.Background(), things)
+	return nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -39,14 +40,7 @@ func newQueue(size, runs int) (*batch.Queue[string], *recorder) {
 // do asks for a thing in a goroutine, and returns when all goroutines stand still.
 func do(ctx context.Context, q *batch.Queue[string], name string) <-chan error {
 	result := make(chan error, 1)
-	go func() {
-		defer func() {
-			if fault := recover(); fault != nil {
-				result <- fmt.Errorf("%v", fault)
-			}
-		}()
-		result <- q.Do(ctx, name)
-	}()
+	go func() { result <- q.Do(ctx, name) }()
 	synctest.Wait()
 	return result
 }
@@ -85,8 +79,8 @@ func TestTogether(t *testing.T) {
 	})
 }
 
-// TestLeave ends the contexts of some who wait: one who waits for its turn, one
-// whose batch another one runs, and one who is to run a batch for others.
+// TestLeave ends the contexts of some who wait: for their turn, and for a batch
+// that is under way.
 func TestLeave(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -103,45 +97,21 @@ func TestLeave(t *testing.T) {
 			t.Errorf("who came too late: %v", err)
 		}
 		ended, end = context.WithCancel(t.Context())
-		led := do(ended, q, "led")
+		beside := do(ended, q, "beside")
 		r.gate <- struct{}{}
-		want(t, r, []string{"running"}, []string{"first", "led"})
+		want(t, r, []string{"running"}, []string{"first", "beside"})
 		if err := <-running; err != nil {
 			t.Errorf("who ran when its context ended: %v", err)
 		}
 		end()
-		if err := <-led; !errors.Is(err, context.Canceled) {
-			t.Errorf("who was led: %v", err)
+		if err := <-beside; !errors.Is(err, context.Canceled) {
+			t.Errorf("who was in the batch: %v", err)
 		}
 		close(r.gate)
 		if err := <-first; err != nil {
-			t.Errorf("who led: %v", err)
+			t.Errorf("who stayed: %v", err)
 		}
 	})
-}
-
-// TestLeaderLeaves ends the context of a leader in the moment of its turn: those
-// whom it leads must get theirs all the same.
-func TestLeaderLeaves(t *testing.T) {
-	t.Parallel()
-	for range 200 {
-		synctest.Test(t, func(t *testing.T) {
-			q, r := newQueue(3, 1)
-			running := do(t.Context(), q, "running")
-			ended, end := context.WithCancel(t.Context())
-			leader, led := do(ended, q, "leader"), do(t.Context(), q, "led")
-			go end()
-			close(r.gate)
-			for _, result := range []<-chan error{running, led} {
-				if err := <-result; err != nil {
-					t.Error(err)
-				}
-			}
-			if err := <-leader; err != nil && !errors.Is(err, context.Canceled) {
-				t.Error(err)
-			}
-		})
-	}
 }
 
 func TestPanic(t *testing.T) {
@@ -153,11 +123,10 @@ func TestPanic(t *testing.T) {
 		if err := <-running; err != nil {
 			t.Error(err)
 		}
-		if err := <-panics; err == nil || err.Error() != "as told" {
-			t.Errorf("the panic became %v", err)
-		}
-		if err := <-beside; !errors.Is(err, batch.ErrPanicked) {
-			t.Errorf("beside it: %v", err)
+		for _, result := range []<-chan error{panics, beside, do(t.Context(), q, "panics")} {
+			if err := <-result; !errors.Is(err, batch.ErrPanicked) || !strings.Contains(err.Error(), "as told") {
+				t.Errorf("the panic became %v", err)
+			}
 		}
 		if err := <-do(t.Context(), q, "later"); err != nil {
 			t.Errorf("later: %v", err)
