@@ -22,7 +22,7 @@ var ErrPanicked = errors.New("batch: the run panicked")
 type Queue[T any] struct {
 	Size int // how many things a batch has at most; at least 1
 	// One batch at a time is best, for then the next one is largest. But when those under way take longer than Patience,
-	// they may hang, and who comes then starts another one, up to Runs, which is at least 1.
+	// they may hang, and who waits goes without them, in up to Runs at once, which is at least 1.
 	Patience time.Duration
 	Runs     int
 	// Key names what no two things of a batch may share: the second one waits for the next batch.
@@ -58,10 +58,8 @@ func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 		return err
 	}
 	m := &member[T]{thing: thing, done: make(chan error, 1)}
-	q.waiting = append(q.waiting, m)
-	if q.running < q.Runs && time.Since(q.started) > q.Patience {
-		q.running++
-		go q.loop()
+	if q.waiting = append(q.waiting, m); len(q.waiting) == 1 {
+		time.AfterFunc(q.Patience, q.overdue)
 	}
 	q.mu.Unlock()
 	select {
@@ -77,6 +75,16 @@ func (q *Queue[T]) leave(m *member[T]) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.waiting = slices.DeleteFunc(q.waiting, func(w *member[T]) bool { return w == m })
+}
+
+// overdue lets those go who wait for a run that takes too long.
+func (q *Queue[T]) overdue() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if len(q.waiting) > 0 && q.running < q.Runs && time.Since(q.started) >= q.Patience {
+		q.running++
+		go q.loop()
+	}
 }
 
 // goOn lets those go who came while one was under way alone.
@@ -129,6 +137,9 @@ func (q *Queue[T]) next() []*member[T] {
 		batch = append(batch, m)
 		return true
 	})
+	if len(q.waiting) > 0 {
+		time.AfterFunc(q.Patience, q.overdue)
+	}
 	return batch
 }
 

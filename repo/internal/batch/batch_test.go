@@ -48,6 +48,8 @@ func do(ctx context.Context, q *batch.Queue[string], name string) <-chan error {
 func want(t *testing.T, r *recorder, runs ...[]string) {
 	t.Helper()
 	synctest.Wait()
+	r.mu.Lock()
+	defer r.mu.Unlock()
 	if !slices.EqualFunc(r.runs, runs, slices.Equal) {
 		t.Fatalf("ran %q, want %q", r.runs, runs)
 	}
@@ -134,27 +136,32 @@ func TestPanic(t *testing.T) {
 	})
 }
 
-// TestHanging has a run that does not end: who comes when patience is over starts
-// another one, but not more than there may be.
+// TestHanging has runs that do not end: who waits goes without them when patience
+// is over, but in no more runs than there may be.
 func TestHanging(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		q, r := newQueue(3, 2)
-		results := []<-chan error{do(t.Context(), q, "hangs"), do(t.Context(), q, "a")}
+		q, r := newQueue(2, 3)
+		var results []<-chan error
+		for _, name := range []string{"hangs", "a", "b", "c"} {
+			results = append(results, do(t.Context(), q, name))
+		}
+		time.Sleep(q.Patience - 1)
 		want(t, r, []string{"hangs"})
-		time.Sleep(q.Patience + 1)
-		results = append(results, do(t.Context(), q, "b"))
+		time.Sleep(1)
 		want(t, r, []string{"hangs"}, []string{"a", "b"})
-		time.Sleep(q.Patience + 1)
-		results = append(results, do(t.Context(), q, "c"))
-		want(t, r, []string{"hangs"}, []string{"a", "b"})
+		time.Sleep(q.Patience)
+		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}) // who was left over
+		results = append(results, do(t.Context(), q, "d"))
+		time.Sleep(2 * q.Patience)
+		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}) // there are three
 		close(r.gate)
 		for _, result := range results {
 			if err := <-result; err != nil {
 				t.Error(err)
 			}
 		}
-		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"})
+		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}, []string{"d"})
 	})
 }
 
