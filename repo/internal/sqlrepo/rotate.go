@@ -18,15 +18,16 @@ const (
 			AND s.idle_expires_at > $3 AND u.id = s.user_id AND u.is_active
 		RETURNING ` + joinedColumns
 	// Many at once are one statement too. It waits for nobody: a row that another one holds it passes over. The SELECTs
-	// around the arrays hide their lengths, so that Postgres does not plan anew for each.
-	rotateManyPostgres = `WITH held AS MATERIALIZED (SELECT s.ctid AS place, w.now, w.idle
+	// around the arrays hide their lengths, so that Postgres does not plan anew for each. The id stands beside the row's place,
+	// which a partitioned table has once in each of its parts.
+	rotateManyPostgres = `WITH held AS MATERIALIZED (SELECT s.ctid AS place, s.id, w.now, w.idle
 			FROM unnest((SELECT $1::text[]), (SELECT $2::bigint[]), (SELECT $3::timestamptz[]), (SELECT $4::timestamptz[]))
 				AS w (id, generation, now, idle)
 			JOIN sessions s ON s.id = w.id AND s.generation = w.generation AND s.revoked_at IS NULL AND s.expires_at > w.now
 				AND s.idle_expires_at > w.now
 			FOR NO KEY UPDATE OF s SKIP LOCKED)
 		UPDATE sessions s SET generation = s.generation + 1, rotated_at = h.now, idle_expires_at = LEAST(h.idle, s.expires_at)
-		FROM held h, users u WHERE s.ctid = h.place AND u.id = s.user_id AND u.is_active
+		FROM held h, users u WHERE s.ctid = h.place AND s.id = h.id AND u.id = s.user_id AND u.is_active
 		RETURNING ` + joinedColumns
 	// SQLite's RETURNING can't see a second table: the row is read in the same transaction, with the one writer.
 	rotateSQLite = `UPDATE sessions SET generation = generation + 1, rotated_at = $3, idle_expires_at = MIN($4, expires_at)

@@ -28,7 +28,7 @@ const startManyPostgres = `WITH w AS MATERIALIZED (SELECT * FROM unnest(
 	x AS (INSERT INTO exchanges (digest, session_id, expires_at)
 		SELECT decode(digest, 'hex'), id, ends::timestamptz FROM held ON CONFLICT (digest) DO NOTHING RETURNING session_id),
 	b AS (UPDATE users u SET last_login = h.created_at::timestamptz FROM held h JOIN x ON x.session_id = h.id
-		WHERE u.ctid = h.place RETURNING h.*),
+		WHERE u.ctid = h.place AND u.id = h.user_id RETURNING h.*),
 	i AS (UPDATE identities i SET last_seen_at = b.created_at::timestamptz FROM b WHERE i.issuer = b.issuer AND i.subject = b.subject),
 	s AS (INSERT INTO sessions (` + sessionColumns + `)
 		SELECT id, user_id, generation::bigint, created_at::timestamptz, rotated_at::timestamptz, idle_expires_at::timestamptz,
