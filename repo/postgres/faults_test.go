@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"sync"
 	"testing"
 	"time"
 
@@ -87,6 +88,24 @@ func TestFailedCommit(t *testing.T) {
 	}
 }
 
+// hold lets another transaction lock rows until it is told to release them.
+func hold(t *testing.T, s *postgres.Store, text string) (release func()) {
+	t.Helper()
+	other, err := s.Write.Beginx()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = other.Rollback() })
+	if _, err := other.Exec(text); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		if err := other.Rollback(); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // TestRotateBesideFaults rotates many sessions at once, of which one is held by
 // another transaction, and one can't be changed: nobody else waits or fails.
 func TestRotateBesideFaults(t *testing.T) {
@@ -114,14 +133,7 @@ func TestRotateBesideFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	other, err := s.Write.Beginx()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Rollback() //nolint:errcheck // it is what the test wants
-	if _, err := other.Exec("SELECT FROM sessions WHERE id = 'held' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	release := hold(t, s, "SELECT FROM sessions WHERE id = 'held' FOR UPDATE")
 	type outcome struct {
 		id  string
 		err error
@@ -145,11 +157,54 @@ func TestRotateBesideFaults(t *testing.T) {
 			t.Errorf("%s: %v", got.id, got.err)
 		}
 	}
-	if err := other.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	if got := <-rotated; got.err != nil {
 		t.Errorf("what was held: %v", got.err)
+	}
+}
+
+// TestRotatePartitioned rotates sessions of a partitioned table, where rows of several
+// parts have the same place: none moves but those that were asked for.
+func TestRotatePartitioned(t *testing.T) {
+	t.Parallel()
+	s := migrated(t)
+	at := time.Now()
+	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+		t.Fatal(err)
+	}
+	for _, text := range []string{
+		"ALTER TABLE sessions RENAME TO unparted", "CREATE TABLE sessions (LIKE unparted INCLUDING DEFAULTS) PARTITION BY HASH (id)",
+		"CREATE TABLE sessions_0 PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
+		"CREATE TABLE sessions_1 PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
+	} {
+		if _, err := s.Write.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+	const n = 60
+	for i := range n {
+		begun := repo.Session{ID: fmt.Sprint(i), UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
+		if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: fmt.Sprint(i), At: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	var all sync.WaitGroup
+	for i := range n / 2 {
+		all.Go(func() {
+			if _, err := s.RotateSession(t.Context(), fmt.Sprint(i), 1, at, at.Add(time.Hour)); err != nil {
+				t.Errorf("%d: %v", i, err)
+			}
+		})
+	}
+	all.Wait()
+	for i := range n {
+		want := int64(1)
+		if i < n/2 {
+			want = 2
+		}
+		if got, err := s.FindSession(t.Context(), fmt.Sprint(i)); err != nil || got.Session.Generation != want {
+			t.Errorf("%d has generation %d, want %d: %v", i, got.Session.Generation, want, err)
+		}
 	}
 }
 
@@ -165,14 +220,7 @@ func TestExchangeBesideFaults(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	other, err := s.Write.Beginx()
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer other.Rollback() //nolint:errcheck // it is what the test wants
-	if _, err := other.Exec("SELECT FROM users WHERE id = '0' FOR UPDATE"); err != nil {
-		t.Fatal(err)
-	}
+	release := hold(t, s, "SELECT FROM users WHERE id = '0' FOR UPDATE")
 	start := func(id string) error {
 		begun := repo.Session{ID: id, UserID: id, Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
 		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
@@ -193,9 +241,7 @@ func TestExchangeBesideFaults(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := other.Rollback(); err != nil {
-		t.Fatal(err)
-	}
+	release()
 	if err := <-held; err != nil {
 		t.Errorf("who was held: %v", err)
 	}
