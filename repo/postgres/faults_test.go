@@ -189,7 +189,7 @@ func TestRotatePartitioned(t *testing.T) {
 		}
 	}
 	var all sync.WaitGroup
-	for i := range n / 2 {
+	for i := 0; i < n; i += 2 {
 		all.Go(func() {
 			if _, err := s.RotateSession(t.Context(), fmt.Sprint(i), 1, at, at.Add(time.Hour)); err != nil {
 				t.Errorf("%d: %v", i, err)
@@ -198,10 +198,7 @@ func TestRotatePartitioned(t *testing.T) {
 	}
 	all.Wait()
 	for i := range n {
-		want := int64(1)
-		if i < n/2 {
-			want = 2
-		}
+		want := int64(2 - i%2)
 		if got, err := s.FindSession(t.Context(), fmt.Sprint(i)); err != nil || got.Session.Generation != want {
 			t.Errorf("%d has generation %d, want %d: %v", i, got.Session.Generation, want, err)
 		}

@@ -146,9 +146,9 @@ func TestHanging(t *testing.T) {
 		for _, name := range []string{"hangs", "a", "b", "c"} {
 			results = append(results, do(t.Context(), q, name))
 		}
-		time.Sleep(q.Patience - 1)
+		time.Sleep(q.Patience - time.Nanosecond)
 		want(t, r, []string{"hangs"})
-		time.Sleep(1)
+		time.Sleep(time.Nanosecond)
 		want(t, r, []string{"hangs"}, []string{"a", "b"})
 		time.Sleep(q.Patience)
 		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}) // who was left over
