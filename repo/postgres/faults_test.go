@@ -18,14 +18,9 @@ import (
 func TestErrorsByState(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
-	for _, text := range []string{
+	execute(t, s,
 		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = NEW.email; END $$`,
-		`CREATE TRIGGER fail BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fail()`,
-	} {
-		if _, err := s.Write.Exec(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+		`CREATE TRIGGER fail BEFORE INSERT ON users FOR EACH ROW EXECUTE FUNCTION fail()`)
 	sentinels := []error{repo.ErrConflict, repo.ErrUnavailable, repo.ErrNotFound, repo.ErrStale, repo.ErrText}
 	for state, want := range map[string]error{
 		"23505": repo.ErrConflict,    // unique_violation
@@ -62,21 +57,11 @@ func TestFailedCommit(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
 	at := time.Now()
-	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-		t.Fatal(err)
-	}
-	begun := repo.Session{ID: "s", UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
-	if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: "e", At: at}); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{
+	aUser(t, s, "1")
+	aSession(t, s, "s", at)
+	execute(t, s,
 		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '53100'; END $$`,
-		`CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`,
-	} {
-		if _, err := s.Write.Exec(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+		`CREATE CONSTRAINT TRIGGER fail AFTER UPDATE ON sessions DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fail()`)
 	if _, err := s.RotateSession(t.Context(), "s", 1, at, at.Add(time.Hour)); !errors.Is(err, repo.ErrUnavailable) {
 		t.Errorf("rotating: %v", err)
 	}
@@ -112,27 +97,17 @@ func TestRotateBesideFaults(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
 	at := time.Now()
-	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-		t.Fatal(err)
-	}
+	aUser(t, s, "1")
 	ids := []string{"held", "broken"}
 	for i := range 40 {
 		ids = append(ids, fmt.Sprint(i))
 	}
 	for _, id := range ids {
-		begun := repo.Session{ID: id, UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
-		if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: id, At: at}); err != nil {
-			t.Fatal(err)
-		}
+		aSession(t, s, id, at)
 	}
-	for _, text := range []string{
+	execute(t, s,
 		`CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'no' USING ERRCODE = '23514'; END $$`,
-		`CREATE TRIGGER fail BEFORE UPDATE ON sessions FOR EACH ROW WHEN (NEW.id = 'broken') EXECUTE FUNCTION fail()`,
-	} {
-		if _, err := s.Write.Exec(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+		`CREATE TRIGGER fail BEFORE UPDATE ON sessions FOR EACH ROW WHEN (NEW.id = 'broken') EXECUTE FUNCTION fail()`)
 	release := hold(t, s, "SELECT FROM sessions WHERE id = 'held' FOR UPDATE")
 	type outcome struct {
 		id  string
@@ -169,24 +144,14 @@ func TestRotatePartitioned(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
 	at := time.Now()
-	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-		t.Fatal(err)
-	}
-	for _, text := range []string{
+	aUser(t, s, "1")
+	execute(t, s,
 		"ALTER TABLE sessions RENAME TO unparted", "CREATE TABLE sessions (LIKE unparted INCLUDING DEFAULTS) PARTITION BY HASH (id)",
 		"CREATE TABLE sessions_0 PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 0)",
-		"CREATE TABLE sessions_1 PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 1)",
-	} {
-		if _, err := s.Write.Exec(text); err != nil {
-			t.Fatal(err)
-		}
-	}
+		"CREATE TABLE sessions_1 PARTITION OF sessions FOR VALUES WITH (MODULUS 2, REMAINDER 1)")
 	const n = 60
 	for i := range n {
-		begun := repo.Session{ID: fmt.Sprint(i), UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
-		if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: fmt.Sprint(i), At: at}); err != nil {
-			t.Fatal(err)
-		}
+		aSession(t, s, fmt.Sprint(i), at)
 	}
 	var all sync.WaitGroup
 	for i := 0; i < n; i += 2 {
@@ -212,16 +177,12 @@ func TestExchangeBesideFaults(t *testing.T) {
 	s := migrated(t)
 	at := time.Now()
 	for i := range 40 {
-		id := fmt.Sprint(i)
-		if err := s.CreateUser(t.Context(), repo.User{ID: id, Username: id, IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-			t.Fatal(err)
-		}
+		aUser(t, s, fmt.Sprint(i))
 	}
 	release := hold(t, s, "SELECT FROM users WHERE id = '0' FOR UPDATE")
 	start := func(id string) error {
-		begun := repo.Session{ID: id, UserID: id, Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
 		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
-		return s.StartSession(context.Background(), begun, repo.Proof{Exchange: x}, repo.AuditEvent{ID: id, At: at})
+		return s.StartSession(context.Background(), newSession(id, id, at), repo.Proof{Exchange: x}, repo.AuditEvent{ID: id, At: at})
 	}
 	held, started := make(chan error), make(chan error)
 	for i := range 40 {
@@ -282,9 +243,7 @@ func TestSweepersPassOver(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
 	at := time.Now()
-	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-		t.Fatal(err)
-	}
+	aUser(t, s, "1")
 	for _, id := range []string{"a", "b"} {
 		begun := repo.Session{ID: id, UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at, ExpiresAt: at}
 		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}

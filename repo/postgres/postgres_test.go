@@ -74,6 +74,39 @@ func migrated(t testing.TB) *postgres.Store {
 	return s
 }
 
+// execute runs statements.
+func execute(t *testing.T, s *postgres.Store, texts ...string) {
+	t.Helper()
+	for _, text := range texts {
+		if _, err := s.Write.Exec(text); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// aUser stores a user who is named as its id.
+func aUser(t *testing.T, s *postgres.Store, id string) {
+	t.Helper()
+	at := time.Now()
+	if err := s.CreateUser(t.Context(), repo.User{ID: id, Username: id, IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// newSession is a session of a user, of an hour from at.
+func newSession(id, userID string, at time.Time) repo.Session {
+	end := at.Add(time.Hour)
+	return repo.Session{ID: id, UserID: userID, Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: end, ExpiresAt: end}
+}
+
+// aSession stores one of user 1.
+func aSession(t *testing.T, s *postgres.Store, id string, at time.Time) {
+	t.Helper()
+	if err := s.StartSession(t.Context(), newSession(id, "1", at), repo.Proof{}, repo.AuditEvent{ID: id, At: at}); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	repotest.Run(t, func(t *testing.T) repo.Repository { return migrated(t) })
@@ -122,13 +155,8 @@ func TestRotationIsUpdatedInPlace(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
 	at := time.Now()
-	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-		t.Fatal(err)
-	}
-	begun := repo.Session{ID: "s", UserID: "1", Generation: 1, CreatedAt: at, RotatedAt: at, IdleExpiresAt: at.Add(time.Hour), ExpiresAt: at.Add(time.Hour)}
-	if err := s.StartSession(t.Context(), begun, repo.Proof{}, repo.AuditEvent{ID: "e", At: at}); err != nil {
-		t.Fatal(err)
-	}
+	aUser(t, s, "1")
+	aSession(t, s, "s", at)
 	const rotations = 20
 	for g := range int64(rotations) {
 		if _, err := s.RotateSession(t.Context(), "s", g+1, at, at.Add(time.Hour)); err != nil {
@@ -176,9 +204,7 @@ func TestRevocationsAreFoundByTheirIndex(t *testing.T) {
 	t.Parallel()
 	s := migrated(t)
 	at := time.Now()
-	if err := s.CreateUser(t.Context(), repo.User{ID: "1", Username: "u", IsActive: true, DateJoined: at, UpdatedAt: at}); err != nil {
-		t.Fatal(err)
-	}
+	aUser(t, s, "1")
 	const lately = 30
 	if _, err := s.Write.ExecContext(t.Context(), `INSERT INTO sessions SELECT 's' || i, '1', 1, $1, $1, $1, $1, 0, NULL, '', '', '', '', '',
 		CASE WHEN i <= 30 THEN $1::timestamptz WHEN i <= 2000 THEN $1::timestamptz - interval '1 hour' END, '' FROM generate_series(1, 20000) AS i`, at); err != nil {

@@ -44,12 +44,12 @@ const (
 
 // rotation is one that was asked for, and what became of it.
 type rotation struct {
-	id          string
-	generation  int64
-	now, idle   time.Time
-	row         joinedRow
-	err         error
-	notTogether bool // it was passed over, and must be tried alone
+	id         string
+	generation int64
+	now, idle  time.Time
+	row        joinedRow
+	err        error
+	alone      bool // it was passed over, and must be tried alone
 }
 
 func (r *rotation) args() []any { return []any{r.id, r.generation, r.now, r.idle} }
@@ -70,8 +70,7 @@ func (s *Store) newRotations() *batch.Queue[*rotation] {
 // RotateSession advances a session.
 func (s *Store) RotateSession(ctx context.Context, id string, generation int64, now, idleExpiresAt time.Time) (repo.SessionUser, error) {
 	r := &rotation{id: id, generation: generation, now: micro(now), idle: micro(idleExpiresAt)}
-	err := s.rotateOne(ctx, r)
-	if err != nil {
+	if err := s.rotateOne(ctx, r); err != nil {
 		return repo.SessionUser{}, s.fail(ctx, "rotating a session", staleIfNone(err))
 	}
 	return r.row.record(), nil
@@ -84,7 +83,7 @@ func (s *Store) rotateOne(ctx context.Context, r *rotation) error {
 	if err := s.rotations.Do(ctx, r); err != nil {
 		return err
 	}
-	if r.notTogether {
+	if r.alone {
 		return s.rotateAlone(ctx, r)
 	}
 	return r.err
@@ -108,7 +107,7 @@ func (s *Store) rotateMany(ctx context.Context, batch []*rotation) {
 	byID := make(map[string]*rotation, n)
 	for i, r := range batch {
 		ids[i], generations[i], nows[i], idles[i] = r.id, r.generation, r.now.Format(time.RFC3339Nano), r.idle.Format(time.RFC3339Nano)
-		byID[r.id], r.notTogether = r, true
+		byID[r.id], r.alone = r, true
 	}
 	err := s.preparedUnwatched(ctx, s.Write, rotateManyPostgres, func(ctx context.Context, st *sqlx.Stmt) error {
 		rows, err := st.QueryContext(ctx, ids, generations, nows, idles)
@@ -122,19 +121,21 @@ func (s *Store) rotateMany(ctx context.Context, batch []*rotation) {
 				return err
 			}
 			r := byID[row.Session.ID]
-			r.row, r.notTogether = row, false
+			r.row, r.alone = row, false
 		}
 		return rows.Err()
 	})
 	if err == nil {
 		return
 	}
-	// Where the fault may be one of them, the others must not suffer.
-	alone := !errors.Is(s.Classify(err), repo.ErrUnavailable)
 	for _, r := range batch {
-		r.err, r.notTogether = err, alone
+		r.err, r.alone = err, s.mayBeOnes(err)
 	}
 }
+
+// mayBeOnes reports whether the error of a batch may be the fault of one of it,
+// for which the others must not suffer.
+func (s *Store) mayBeOnes(err error) bool { return !errors.Is(s.Classify(err), repo.ErrUnavailable) }
 
 // rotateManySQLite rotates in one transaction, with statements that are prepared
 // before it begins, for it has the one connection.

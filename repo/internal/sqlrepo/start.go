@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"time"
 
@@ -114,9 +113,8 @@ func (s *Store) startMany(ctx context.Context, batch []*starting) {
 	if err == nil {
 		return
 	}
-	alone := !errors.Is(s.Classify(err), repo.ErrUnavailable)
 	for _, b := range batch {
-		b.err, b.alone = err, alone
+		b.err, b.alone = err, s.mayBeOnes(err)
 	}
 }
 
