@@ -1,16 +1,16 @@
 """The peer: the same jobs by Django REST framework and simplejwt, as Debian ships them.
 
-It does what the service does: ES256 tokens that others can verify (simplejwt
-has one algorithm for both kinds), the refresh token in an HttpOnly cookie and
+It does what the service does: ES256 tokens that others can verify (simplejwt has
+one algorithm for both kinds unless its classes are changed), the refresh token in an HttpOnly cookie and
 Django's CSRF protection before it, rotation that is durable before the new token
-is handed out (the old one goes on the blacklist), the user in the answer; at an
+is handed out (the old one goes on the blacklist); at an
 exchange both tokens of the provider verified, the user found by issuer and
 subject, each ID token taken once, and a sign-in recorded with its audit event in
-one transaction.
+one transaction, with the user in the answer.
 
 It gets what helps it: no middleware but that of CSRF where it is needed,
 persistent connections, the provider's keys in memory, no throttling, no list of
-sessions, no grace for lost answers.
+sessions, no grace for lost answers, no look at the user at a refresh.
 
     service.py seed USERS < JWKS    make the tables and rows; print a refresh token for each user
 """
@@ -49,7 +49,6 @@ settings.configure(
         "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
         "UNAUTHENTICATED_USER": None,
     },
-    CSRF_COOKIE_HTTPONLY=False,
     SIMPLE_JWT={
         "ALGORITHM": "ES256",
         # Read once: as text they would be read for each token.
