@@ -93,14 +93,7 @@ func testExchangesAtOnce(t *testing.T, r repo.Repository) {
 	const people, kinds = 40, 4
 	off := aUser(t, r)
 	must(t, r.DisableUser(t.Context(), off.ID, event("user_disabled", off.ID)))
-	users := make([]repo.User, people)
-	for i := range users {
-		users[i] = repo.User{ID: newID(), Username: newID(), Password: "!", IsActive: true, DateJoined: at, UpdatedAt: at}
-		_, _, err := r.CreateUserWithIdentity(t.Context(), users[i], repo.Identity{
-			Issuer: "https://idp.test", Subject: users[i].ID, UserID: users[i].ID, Provider: "idp", CreatedAt: at, LastSeenAt: at,
-		})
-		must(t, err)
-	}
+	users := usersOfProvider(t, r, people)
 	exchange := func(userID, digest string) error {
 		s := newSession(userID)
 		s.CreatedAt, s.Issuer, s.Subject = stored(at.Add(time.Minute)), "https://idp.test", userID
@@ -136,6 +129,44 @@ func testExchangesAtOnce(t *testing.T, r repo.Repository) {
 		must(t, err)
 		if names := events(t, r, u.ID); len(alive) != 2 || len(names) != 2 || !found.LastLogin.Equal(stored(at.Add(time.Minute))) {
 			t.Errorf("%d sessions, %q, the last sign-in at %v, of one who exchanged twice", len(alive), names, found.LastLogin)
+		}
+	}
+}
+
+// usersOfProvider makes users with an identity, whose subject is the user's id.
+func usersOfProvider(t *testing.T, r repo.Repository, n int) []repo.User {
+	t.Helper()
+	users := make([]repo.User, n)
+	for i := range users {
+		users[i] = repo.User{ID: newID(), Username: newID(), Password: "!", IsActive: true, DateJoined: at, UpdatedAt: at}
+		_, _, err := r.CreateUserWithIdentity(t.Context(), users[i], repo.Identity{
+			Issuer: "https://idp.test", Subject: users[i].ID, UserID: users[i].ID, Provider: "idp", CreatedAt: at, LastSeenAt: at,
+		})
+		must(t, err)
+	}
+	return users
+}
+
+// testLookupsAtOnce looks for many identities at once, each by several, among them
+// some that nobody has: each finds whom it would find alone.
+func testLookupsAtOnce(t *testing.T, r repo.Repository) {
+	const people, searches = 40, 400
+	users := usersOfProvider(t, r, people)
+	for i, err := range together(searches, func(i int) error {
+		u := users[i%people]
+		for _, nobody := range [][2]string{{"https://idp.test", u.ID + "x"}, {"https://idp.test" + u.ID[:1], u.ID[1:]}, {u.ID, "{NULL,\"}"}} {
+			if found, err := r.FindUserByIdentity(background(), nobody[0], nobody[1]); !errors.Is(err, repo.ErrNotFound) {
+				return fmt.Errorf("%q is %q: %w", nobody, found.ID, err)
+			}
+		}
+		found, err := r.FindUserByIdentity(background(), "https://idp.test", u.ID)
+		if err == nil && (found.ID != u.ID || found.Username != u.Username) {
+			err = fmt.Errorf("found %q instead of %q", found.ID, u.ID)
+		}
+		return err
+	}) {
+		if err != nil {
+			t.Errorf("%d: %v", i, err)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package sqlrepo
 
 import (
 	"context"
+	"database/sql"
 	"errors"
 	"time"
 
@@ -109,21 +110,13 @@ func (s *Store) rotateMany(ctx context.Context, batch []*rotation) {
 		ids[i], generations[i], nows[i], idles[i] = r.id, r.generation, r.now.Format(time.RFC3339Nano), r.idle.Format(time.RFC3339Nano)
 		byID[r.id], r.alone = r, true
 	}
-	err := s.preparedUnwatched(ctx, s.Write, rotateManyPostgres, func(ctx context.Context, st *sqlx.Stmt) error {
-		rows, err := st.QueryContext(ctx, ids, generations, nows, idles)
-		if err != nil {
-			return err
-		}
-		defer rows.Close() //nolint:errcheck // rows.Err says it
-		var row joinedRow
-		for rows.Next() {
-			if err := rows.Scan(row.fields()...); err != nil {
-				return err
-			}
-			r := byID[row.Session.ID]
+	var row joinedRow
+	err := s.rows(ctx, s.Write, rotateManyPostgres, []any{ids, generations, nows, idles}, func(rows *sql.Rows) error {
+		err := rows.Scan(row.fields()...)
+		if r := byID[row.Session.ID]; err == nil {
 			r.row, r.alone = row, false
 		}
-		return rows.Err()
+		return err
 	})
 	if err == nil {
 		return

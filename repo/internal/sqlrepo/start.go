@@ -9,7 +9,6 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/gatehouse-auth/gatehouse/repo/internal/batch"
-	"github.com/jmoiron/sqlx"
 )
 
 // startManyPostgres is startExchangePostgres for many at once, each value an
@@ -95,20 +94,13 @@ func (s *Store) startMany(ctx context.Context, batch []*starting) {
 	for i := range columns {
 		args[i] = columns[i]
 	}
-	err := s.preparedUnwatched(ctx, s.Write, startManyPostgres, func(ctx context.Context, st *sqlx.Stmt) error {
-		rows, err := st.QueryContext(ctx, args...)
-		if err != nil {
-			return err
-		}
-		defer rows.Close() //nolint:errcheck // rows.Err says it
-		for rows.Next() {
-			var id string
-			if err := rows.Scan(&id); err != nil {
-				return err
-			}
+	err := s.rows(ctx, s.Write, startManyPostgres, args, func(rows *sql.Rows) error {
+		var id string
+		err := rows.Scan(&id)
+		if err == nil {
 			byID[id].alone = false
 		}
-		return rows.Err()
+		return err
 	})
 	if err == nil {
 		return

@@ -39,6 +39,7 @@ type Store struct {
 	places     chan struct{}
 	rotations  *batch.Queue[*rotation]
 	starts     *batch.Queue[*starting]
+	lookups    *batch.Queue[*lookup]
 }
 
 var _ repo.Repository = (*Store)(nil)
@@ -46,7 +47,7 @@ var _ repo.Repository = (*Store)(nil)
 // New returns the store of an engine. It does no I/O.
 func New(c Config) *Store {
 	s := &Store{Config: c, places: make(chan struct{}, c.Connections)}
-	s.rotations, s.starts = s.newRotations(), s.newStarts()
+	s.rotations, s.starts, s.lookups = s.newRotations(), s.newStarts(), s.newLookups()
 	return s
 }
 
@@ -167,6 +168,23 @@ func (s *Store) row(ctx context.Context, into []any, text string, args ...any) e
 	}
 	return s.preparedUnwatched(ctx, s.Read, text, func(ctx context.Context, st *sqlx.Stmt) error {
 		return st.QueryRowContext(ctx, args...).Scan(into...)
+	})
+}
+
+// rows runs a statement for a batch, whose values are arrays, and calls scan at each of its rows.
+func (s *Store) rows(ctx context.Context, pool *sqlx.DB, text string, args []any, scan func(*sql.Rows) error) error {
+	return s.preparedUnwatched(ctx, pool, text, func(ctx context.Context, st *sqlx.Stmt) error {
+		rows, err := st.QueryContext(ctx, args...)
+		if err != nil {
+			return err
+		}
+		defer rows.Close() //nolint:errcheck // rows.Err says it
+		for rows.Next() {
+			if err := scan(rows); err != nil {
+				return err
+			}
+		}
+		return rows.Err()
 	})
 }
 
