@@ -85,6 +85,11 @@ type Sessions interface {
 	// ErrConflict where the token was used before; ErrNotFound where the user is gone, not active, or has another
 	// password than p says.
 	StartSession(ctx context.Context, s Session, p Proof, e AuditEvent) error
+	// StartKnownSession is StartSession for who proved an identity: it finds the user behind the Issuer and the Subject of
+	// s, puts its id for the UserID of s and of e, and returns the user, whose LastLogin may be the one before or this.
+	// ErrConflict where the token of x was used before; ErrNotFound where nobody is behind the identity, or somebody
+	// who is not active. Sessions that are asked for at the same time may share a statement.
+	StartKnownSession(ctx context.Context, s Session, x Exchange, e AuditEvent) (User, error)
 	// FindExchange returns the use of an ID token by its digest.
 	FindExchange(ctx context.Context, digest []byte) (Exchange, error)
 	// RotateSession advances the generation by one, in one statement, which it may share with others that are asked for

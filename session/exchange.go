@@ -100,7 +100,7 @@ type starter func(ctx context.Context, user repo.User, begun repo.Session, p rep
 func (s *Service) startSpent(
 	ctx context.Context, user repo.User, begun repo.Session, p repo.Proof, c Client, now time.Time,
 ) (Grant, error) {
-	if err := s.open(ctx, user, begun, p, c, now); err != nil {
+	if err := s.open(ctx, begun, p, c, now); err != nil {
 		return Grant{}, err
 	}
 	user.LastLogin = now
@@ -111,6 +111,15 @@ func (s *Service) startSpent(
 func (s *Service) admit(
 	ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, start starter, c Client, now time.Time,
 ) (Grant, error) {
+	if !s.Claims.MayFail() {
+		grant, err := s.admitKnown(ctx, identity, digest, c, now)
+		switch {
+		case errors.Is(err, repo.ErrConflict):
+			return s.exchangedBefore(ctx, digest[:], c, now)
+		case !errors.Is(err, repo.ErrNotFound):
+			return grant, err
+		}
+	}
 	user, err := s.userOf(ctx, identity, c, now)
 	if errors.Is(err, ErrReplayed) {
 		return s.exchangedBefore(ctx, identity.IDTokenDigest[:], c, now)
@@ -121,17 +130,43 @@ func (s *Service) admit(
 	if !user.IsActive {
 		return Grant{}, s.refuseDisabled(ctx, user.ID, identity.Provider, c, now)
 	}
-	begun := s.newSession(user.ID, identity.Provider, c, now)
-	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
-	x := &repo.Exchange{Digest: digest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
-	grant, err := start(ctx, user, begun, repo.Proof{Exchange: x}, c, now)
+	begun, x := s.exchanged(user.ID, identity, digest, c, now)
+	grant, err := start(ctx, user, begun, repo.Proof{Exchange: &x}, c, now)
 	switch {
 	case errors.Is(err, repo.ErrConflict):
-		return s.exchangedBefore(ctx, x.Digest, c, now)
+		return s.exchangedBefore(ctx, digest[:], c, now)
 	case errors.Is(err, repo.ErrNotFound): // disabled or deleted a moment ago
 		return Grant{}, ErrAccountDisabled
 	}
 	return grant, err
+}
+
+// admitKnown is the common path, in one statement: the session comes first, as
+// with a refresh whose claims can't fail, and what the provider says anew of the user after it.
+// repo.ErrNotFound says that there is no active user behind the identity, repo.ErrConflict
+// that what was presented was used before; then nothing has happened.
+func (s *Service) admitKnown(
+	ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, c Client, now time.Time,
+) (Grant, error) {
+	begun, x := s.exchanged("", identity, digest, c, now)
+	user, err := s.Store.StartKnownSession(ctx, begun, x, signedIn(begun, c, now))
+	if err != nil {
+		return Grant{}, fmt.Errorf("starting a session: %w", err)
+	}
+	if user, err = s.follow(ctx, user, identity, true, now); err != nil {
+		return Grant{}, err
+	}
+	begun.UserID, user.LastLogin = user.ID, now
+	return s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), now)
+}
+
+// exchanged is the session of an identity, and the use of what was presented for it.
+func (s *Service) exchanged(
+	userID string, identity cognito.Identity, digest [sha256.Size]byte, c Client, now time.Time,
+) (repo.Session, repo.Exchange) {
+	begun := s.newSession(userID, identity.Provider, c, now)
+	begun.Issuer, begun.Subject = identity.Issuer, identity.Subject
+	return begun, repo.Exchange{Digest: digest[:], SessionID: begun.ID, ExpiresAt: identity.ExpiresAt}
 }
 
 // refuseDisabled records that a disabled user came by a provider.
@@ -169,7 +204,7 @@ func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, 
 func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now time.Time) (repo.User, error) {
 	user, err := s.Store.FindUserByIdentity(ctx, i.Issuer, i.Subject)
 	if err == nil {
-		return s.follow(ctx, user, i, now)
+		return s.follow(ctx, user, i, false, now)
 	}
 	if !errors.Is(err, repo.ErrNotFound) {
 		return repo.User{}, fmt.Errorf("finding a user by identity: %w", err)
@@ -186,7 +221,7 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 		return repo.User{}, err
 	}
 	if user.ID != "" {
-		return s.follow(ctx, user, i, now)
+		return s.follow(ctx, user, i, false, now)
 	}
 	details := map[string]any{"method": i.Provider}
 	if refused != "" {

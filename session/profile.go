@@ -17,8 +17,9 @@ import (
 const maxAttributes = 16 << 10
 
 // follow keeps what the provider says now of somebody who has signed in. What it
-// says nothing of any more stays as it was.
-func (s *Service) follow(ctx context.Context, u repo.User, i cognito.Identity, now time.Time) (repo.User, error) {
+// says nothing of any more stays as it was. Unless the ID token is spent on this very
+// sign-in, one that was used before changes nothing.
+func (s *Service) follow(ctx context.Context, u repo.User, i cognito.Identity, spent bool, now time.Time) (repo.User, error) {
 	for range maxTries {
 		if !u.IsActive { // it is refused, and nothing of it changes
 			return u, nil
@@ -28,8 +29,10 @@ func (s *Service) follow(ctx context.Context, u repo.User, i cognito.Identity, n
 			fresh.LastName == u.LastName && bytes.Equal(fresh.Attributes, u.Attributes) {
 			return u, nil
 		}
-		if used, err := s.usedBefore(ctx, i); err != nil || used {
-			return u, err
+		if !spent {
+			if used, err := s.usedBefore(ctx, i); err != nil || used {
+				return u, err
+			}
 		}
 		fresh.UpdatedAt = now
 		err := s.Store.FollowProfile(ctx, fresh, u.UpdatedAt)

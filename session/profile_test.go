@@ -124,6 +124,30 @@ func TestFollowingLosesNoChange(t *testing.T) {
 	}
 }
 
+// brokenStore can't follow a profile.
+type brokenStore struct{ session.Store }
+
+func (brokenStore) FollowProfile(ctx, repo.User, stamp) error { return repo.ErrUnavailable }
+
+// TestFollowingFails has a known user sign in whose profile can't be followed: the
+// retry of the same pair gets the session that was opened.
+func TestFollowingFails(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *session.Config) { c.Store = brokenStore{c.Store} })
+	first, err := b.comes(t, "111", nil)
+	must(t, err)
+	b.advance(time.Second)
+	id, access := b.pool.Pair("111", b.time(), cognitotest.Claims{"email": "new@example.test"})
+	pair := session.IDPTokens{IDToken: id, AccessToken: access}
+	if _, err := b.Exchange(t.Context(), pair, home); !errors.Is(err, repo.ErrUnavailable) {
+		t.Errorf("the address can't be followed: %v", err)
+	}
+	g, err := b.Exchange(t.Context(), pair, home)
+	if err != nil || g.User.ID != first.User.ID || g.User.Email != "111@example.test" || len(b.sessions(t, g.User.ID)) != 2 {
+		t.Errorf("again: %+v, %v", g.User, err)
+	}
+}
+
 func TestNothingOfADisabledUserIsFollowed(t *testing.T) {
 	t.Parallel()
 	b := newBench(t, nil)

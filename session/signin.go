@@ -119,16 +119,15 @@ func (s *Service) start(
 	if err != nil {
 		return Grant{}, err
 	}
-	if err := s.open(ctx, user, begun, p, c, now); err != nil {
+	if err := s.open(ctx, begun, p, c, now); err != nil {
 		return Grant{}, err
 	}
 	return grant, nil
 }
 
 // open stores the session.
-func (s *Service) open(ctx context.Context, user repo.User, begun repo.Session, p repo.Proof, c Client, now time.Time) error {
-	e := event("sign_in", user.ID, begun.ID, c, now, map[string]any{"method": begun.Method})
-	err := s.Store.StartSession(ctx, begun, p, e)
+func (s *Service) open(ctx context.Context, begun repo.Session, p repo.Proof, c Client, now time.Time) error {
+	err := s.Store.StartSession(ctx, begun, p, signedIn(begun, c, now))
 	switch {
 	case errors.Is(err, repo.ErrConflict) && p.Exchange == nil:
 		// The id is new: it was this very session that was stored, and the connection broke before the answer. The driver
@@ -138,6 +137,11 @@ func (s *Service) open(ctx context.Context, user repo.User, begun repo.Session, 
 		return fmt.Errorf("starting a session: %w", err)
 	}
 	return nil
+}
+
+// signedIn is the event of a session's begin.
+func signedIn(begun repo.Session, c Client, now time.Time) repo.AuditEvent {
+	return event("sign_in", begun.UserID, begun.ID, c, now, map[string]any{"method": begun.Method})
 }
 
 // record stores an event about something that has been decided already. That it

@@ -177,12 +177,18 @@ func TestExchangeBesideFaults(t *testing.T) {
 	s := migrated(t)
 	at := time.Now()
 	for i := range 40 {
-		aUser(t, s, fmt.Sprint(i))
+		u := repo.User{ID: fmt.Sprint(i), Username: fmt.Sprint(i), IsActive: true, DateJoined: at, UpdatedAt: at}
+		if _, _, err := s.CreateUserWithIdentity(t.Context(), u, repo.Identity{Subject: u.ID, UserID: u.ID, CreatedAt: at, LastSeenAt: at}); err != nil {
+			t.Fatal(err)
+		}
 	}
 	release := hold(t, s, "SELECT FROM users WHERE id = '0' FOR UPDATE")
 	start := func(id string) error {
-		x := &repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
-		return s.StartSession(context.Background(), newSession(id, id, at), repo.Proof{Exchange: x}, repo.AuditEvent{ID: id, At: at})
+		begun := newSession(id, "", at)
+		begun.Subject = id
+		x := repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: at}
+		_, err := s.StartKnownSession(context.Background(), begun, x, repo.AuditEvent{ID: id, At: at})
+		return err
 	}
 	held, started := make(chan error), make(chan error)
 	for i := range 40 {

@@ -3,11 +3,13 @@ package repotest
 import (
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
+	"github.com/google/go-cmp/cmp"
 )
 
 // testRotateAndRevoke refreshes without a pause while the session is ended: once
@@ -88,87 +90,84 @@ func testRotateMany(t *testing.T, r repo.Repository) {
 }
 
 // testExchangesAtOnce lets many exchange at once, among them some who come twice,
-// with a token that was used, or are not active: each gets what it would alone.
+// by another provider, with a token that was used, or are not active: each gets what it
+// would alone, and what it began is stored as it was given.
 func testExchangesAtOnce(t *testing.T, r repo.Repository) {
 	const people, kinds = 40, 4
-	off := aUser(t, r)
-	must(t, r.DisableUser(t.Context(), off.ID, event("user_disabled", off.ID)))
-	users := usersOfProvider(t, r, people)
-	exchange := func(userID, digest string) error {
-		s := newSession(userID)
-		s.CreatedAt, s.Issuer, s.Subject = stored(at.Add(time.Minute)), "https://idp.test", userID
-		return r.StartSession(background(), s, repo.Proof{Exchange: &repo.Exchange{
-			Digest: []byte(digest), SessionID: s.ID, ExpiresAt: at.Add(time.Hour),
-		}}, event("sign_in", userID))
+	users := make([]repo.User, people+1)
+	for i := range users {
+		users[i] = aUserOfTwo(t, r)
 	}
-	must(t, exchange(users[0].ID, "used"))
+	off := users[people]
+	must(t, r.DisableUser(t.Context(), off.ID, event("user_disabled", off.ID)))
+	var begun sync.Map // session id: repo.Session
+	exchange := func(issuer, userID, digest string) error {
+		s := newSession("")
+		s.CreatedAt, s.Issuer, s.Subject, s.UserAgent = stored(at.Add(time.Minute)), issuer, userID, "{\"\\,NULL}"
+		x := repo.Exchange{Digest: []byte(digest), SessionID: s.ID, ExpiresAt: at.Add(time.Hour)}
+		u, err := r.StartKnownSession(background(), s, x, event("sign_in", ""))
+		if err == nil && u.ID != userID {
+			err = fmt.Errorf("%q came as %q", userID, u.ID)
+		}
+		s.UserID = userID
+		begun.Store(s.ID, s)
+		return err
+	}
+	must(t, exchange(oneIssuer, users[0].ID, "used"))
 	for i, err := range together(people*kinds, func(i int) error {
 		u := users[i/kinds]
 		switch i % kinds {
+		case 1:
+			return exchange(otherIssuer, u.ID, fmt.Sprint(i))
 		case 2:
-			if err := exchange(u.ID, "used"); !errors.Is(err, repo.ErrConflict) {
+			if err := exchange(oneIssuer, u.ID, "used"); !errors.Is(err, repo.ErrConflict) {
 				return fmt.Errorf("with a used token: %w", err)
 			}
 			return nil
 		case 3:
-			if err := exchange(off.ID, fmt.Sprint(i)); !errors.Is(err, repo.ErrNotFound) {
+			if err := exchange(oneIssuer, off.ID, fmt.Sprint(i)); !errors.Is(err, repo.ErrNotFound) {
 				return fmt.Errorf("of a disabled user: %w", err)
 			}
 			return nil
 		}
-		return exchange(u.ID, fmt.Sprint(i))
+		return exchange(oneIssuer, u.ID, fmt.Sprint(i))
 	}) {
 		if err != nil {
 			t.Errorf("%d: %v", i, err)
 		}
 	}
-	for _, u := range users[1:] {
+	for i, u := range users[1:people] {
 		alive, err := r.ListSessions(t.Context(), u.ID, at)
 		must(t, err)
-		found, err := r.FindUserByIdentity(t.Context(), "https://idp.test", u.ID)
+		found, err := r.FindUserByIdentity(t.Context(), otherIssuer, u.ID)
 		must(t, err)
-		if names := events(t, r, u.ID); len(alive) != 2 || len(names) != 2 || !found.LastLogin.Equal(stored(at.Add(time.Minute))) {
-			t.Errorf("%d sessions, %q, the last sign-in at %v, of one who exchanged twice", len(alive), names, found.LastLogin)
+		if names := events(t, r, u.ID); len(alive) != 2 || len(names) != 3 || !found.LastLogin.Equal(stored(at.Add(time.Minute))) {
+			t.Errorf("%d: %d sessions, %q, the last sign-in at %v, of one who was linked and exchanged twice", i, len(alive), names, found.LastLogin)
 		}
-	}
-}
-
-// usersOfProvider makes users with an identity, whose subject is the user's id.
-func usersOfProvider(t *testing.T, r repo.Repository, n int) []repo.User {
-	t.Helper()
-	users := make([]repo.User, n)
-	for i := range users {
-		users[i] = repo.User{ID: newID(), Username: newID(), Password: "!", IsActive: true, DateJoined: at, UpdatedAt: at}
-		_, _, err := r.CreateUserWithIdentity(t.Context(), users[i], repo.Identity{
-			Issuer: "https://idp.test", Subject: users[i].ID, UserID: users[i].ID, Provider: "idp", CreatedAt: at, LastSeenAt: at,
-		})
-		must(t, err)
-	}
-	return users
-}
-
-// testLookupsAtOnce looks for many identities at once, each by several, among them
-// some that nobody has: each finds whom it would find alone.
-func testLookupsAtOnce(t *testing.T, r repo.Repository) {
-	const people, searches = 40, 400
-	users := usersOfProvider(t, r, people)
-	for i, err := range together(searches, func(i int) error {
-		u := users[i%people]
-		for _, nobody := range [][2]string{{"https://idp.test", u.ID + "x"}, {"https://idp.test" + u.ID[:1], u.ID[1:]}, {u.ID, "{NULL,\"}"}} {
-			if found, err := r.FindUserByIdentity(background(), nobody[0], nobody[1]); !errors.Is(err, repo.ErrNotFound) {
-				return fmt.Errorf("%q is %q: %w", nobody, found.ID, err)
+		for _, s := range alive {
+			want, _ := begun.Load(s.ID)
+			if diff := cmp.Diff(want, any(s)); diff != "" {
+				t.Errorf("stored (-want +got):\n%s", diff)
 			}
 		}
-		found, err := r.FindUserByIdentity(background(), "https://idp.test", u.ID)
-		if err == nil && (found.ID != u.ID || found.Username != u.Username) {
-			err = fmt.Errorf("found %q instead of %q", found.ID, u.ID)
-		}
-		return err
-	}) {
-		if err != nil {
-			t.Errorf("%d: %v", i, err)
-		}
 	}
+}
+
+// The issuers of aUserOfTwo.
+const oneIssuer, otherIssuer = "https://idp.test", "https://other.test"
+
+// aUserOfTwo makes a user with an identity at each of two issuers, where the
+// subject is the user's id.
+func aUserOfTwo(t *testing.T, r repo.Repository) repo.User {
+	t.Helper()
+	u := repo.User{ID: newID(), Username: newID(), Password: "!", IsActive: true, DateJoined: at, UpdatedAt: at}
+	i := repo.Identity{Issuer: oneIssuer, Subject: u.ID, UserID: u.ID, Provider: "one", CreatedAt: at, LastSeenAt: at}
+	_, _, err := r.CreateUserWithIdentity(t.Context(), u, i)
+	must(t, err)
+	i.Issuer, i.Provider = otherIssuer, "other"
+	u, _, err = r.LinkIdentity(t.Context(), u, i, event("identity_linked", u.ID))
+	must(t, err)
+	return u
 }
 
 // testStartAndEnd signs somebody in while the account is disabled or deleted, or

@@ -25,7 +25,7 @@ func Run(t *testing.T, newRepo func(t *testing.T) repo.Repository) {
 		"linking": testLinking, "linking refused": testLinkingRefused, "links at once": testLinksAtOnce,
 		"sessions": testSessions, "sessions of nobody": testSessionsOfNobody, "exchanges": testExchanges,
 		"exchanges at once": testExchangesAtOnce,
-		"look-ups at once":  testLookupsAtOnce,
+		"known users":       testKnownUsers,
 		"rotation":          testRotation, "rotation refused": testRotationRefused, "rotations at once": testRotationsAtOnce,
 		"rotations of many at once":      testRotateMany,
 		"rotation and disabling at once": testRotateAndDisable, "rotation and revoking at once": testRotateAndRevoke,

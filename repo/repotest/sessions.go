@@ -59,6 +59,47 @@ func testSessionsOfNobody(t *testing.T, r repo.Repository) {
 	}
 }
 
+func testKnownUsers(t *testing.T, r repo.Repository) {
+	u := aUserOfTwo(t, r)
+	s := newSession("")
+	s.Issuer, s.Subject = otherIssuer, u.ID
+	x := repo.Exchange{Digest: []byte("digest"), SessionID: s.ID, ExpiresAt: stored(at)}
+	e := event("sign_in", "")
+	e.SessionID, e.Details = s.ID, []byte(`{"method":"other"}`)
+	got, err := r.StartKnownSession(t.Context(), s, x, e)
+	must(t, err)
+	s.UserID, e.UserID, got.LastLogin, u.LastLogin = u.ID, u.ID, s.CreatedAt, s.CreatedAt
+	if diff := cmp.Diff([]repo.SessionUser{{Session: s, User: u}, {Session: s, User: u}}, []repo.SessionUser{{Session: s, User: got}, find(t, r, s.ID)}); diff != "" {
+		t.Errorf("returned and found (-want +got):\n%s", diff)
+	}
+	if use, err := r.FindExchange(t.Context(), x.Digest); err != nil || cmp.Diff(x, use) != "" {
+		t.Errorf("the use is %+v, %v", use, err)
+	}
+	list, err := r.ListEvents(t.Context(), u.ID, 10)
+	must(t, err)
+	if diff := cmp.Diff(e, list[0]); diff != "" {
+		t.Errorf("recorded (-want +got):\n%s", diff)
+	}
+	again := newSession("")
+	again.Issuer, again.Subject = oneIssuer, u.ID
+	if _, err := r.StartKnownSession(t.Context(), again, x, event("sign_in", "")); !errors.Is(err, repo.ErrConflict) {
+		t.Errorf("a token twice: %v", err)
+	}
+	x.Digest = []byte("another")
+	for _, of := range []repo.Session{{Issuer: oneIssuer, Subject: newID()}, {Issuer: "https://idp.test/", Subject: u.ID}, {}} {
+		again.Issuer, again.Subject = of.Issuer, of.Subject
+		if _, err := r.StartKnownSession(t.Context(), again, x, event("sign_in", "")); !errors.Is(err, repo.ErrNotFound) {
+			t.Errorf("of somebody who is not known, %+v: %v", of, err)
+		}
+	}
+	if sessions, err := r.ListSessions(t.Context(), u.ID, at); err != nil || len(sessions) != 1 || len(events(t, r, u.ID)) != 2 {
+		t.Errorf("%d sessions, %q, %v", len(sessions), events(t, r, u.ID), err)
+	}
+	if _, err := r.FindExchange(t.Context(), x.Digest); !errors.Is(err, repo.ErrNotFound) {
+		t.Errorf("the use of what opened nothing: %v", err)
+	}
+}
+
 func testExchanges(t *testing.T, r repo.Repository) {
 	u := aUser(t, r)
 	x := repo.Exchange{Digest: []byte{0, 1, 255, 128}, ExpiresAt: at.Add(time.Hour)}

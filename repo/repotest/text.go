@@ -28,6 +28,8 @@ func testUnstorable(t *testing.T, r repo.Repository) {
 			"a new user":            {r.CreateUser(t.Context(), repo.User{ID: newID(), Username: bad}), repo.ErrText},
 			"another name":          {r.UpdateUser(t.Context(), repo.User{ID: u.ID, Username: bad}), repo.ErrText},
 			"a user agent":          {r.StartSession(t.Context(), withAgent(u.ID, bad), repo.Proof{}, event("x", u.ID)), repo.ErrText},
+			"a known user":          {second(r.StartKnownSession(t.Context(), repo.Session{Issuer: oneIssuer, Subject: bad}, repo.Exchange{}, event("x", ""))), repo.ErrNotFound},
+			"a known user's agent":  {second(r.StartKnownSession(t.Context(), withAgent("", bad), repo.Exchange{}, event("x", ""))), repo.ErrText},
 			"an event":              {r.RecordEvent(t.Context(), event(bad, u.ID)), repo.ErrText},
 			"an attempt":            {second(r.AddAttempts(t.Context(), []string{"k", bad}, at, at)), repo.ErrText},
 			"an attempt, back":      {r.TakeBackAttempts(t.Context(), []string{"k", bad}), repo.ErrText},

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	insertIdentity = `INSERT INTO identities (issuer, subject, user_id, provider, created_at, last_seen_at)
+	selectUserByIdentity = `SELECT ` + userBeside + ` FROM identities i JOIN users u ON u.id = i.user_id WHERE i.issuer = $1 AND i.subject = $2`
+	insertIdentity       = `INSERT INTO identities (issuer, subject, user_id, provider, created_at, last_seen_at)
 		VALUES ($1, $2, $3, $4, $5, $6) ON CONFLICT (issuer, subject) DO NOTHING`
 
 	// The two texts fold the letters of ASCII alone, as the index of each engine does.
@@ -27,6 +28,11 @@ const (
 	followProfile = `UPDATE users SET email = $2, email_verified = $3, first_name = $4, last_name = $5, attributes = $6, updated_at = $7
 		WHERE id = $1 AND updated_at = $8`
 )
+
+// FindUserByIdentity finds the user behind an identity.
+func (s *Store) FindUserByIdentity(ctx context.Context, issuer, subject string) (repo.User, error) {
+	return s.user(ctx, selectUserByIdentity, issuer, subject)
+}
 
 // FindUsersByEmail finds the users who have an e-mail address.
 func (s *Store) FindUsersByEmail(ctx context.Context, email string, limit int) ([]repo.User, error) {

@@ -13,6 +13,9 @@ import (
 const (
 	userColumns = `id, username, email, email_verified, first_name, last_name, password, is_active, is_staff, is_superuser,
 		attributes, date_joined, last_login, updated_at`
+	// The same beside the columns of another table.
+	userBeside = `u.id, u.username, u.email, u.email_verified, u.first_name, u.last_name, u.password, u.is_active, u.is_staff,
+		u.is_superuser, u.attributes, u.date_joined, u.last_login, u.updated_at`
 	sessionColumns = `id, user_id, generation, created_at, rotated_at, idle_expires_at, expires_at, late_retries, forgiven_at,
 		method, issuer, subject, user_agent, ip, revoked_at, revoke_reason`
 	// A session and its user in one row: the names say whose column it is.

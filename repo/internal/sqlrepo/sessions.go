@@ -58,13 +58,6 @@ func (s *Store) StartSession(ctx context.Context, begun repo.Session, p repo.Pro
 }
 
 func (s *Store) startPostgres(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
-	if p.Exchange != nil && p.Password == "" {
-		return s.startTogether(ctx, begun, *p.Exchange, e)
-	}
-	return s.startAlone(ctx, begun, p, e)
-}
-
-func (s *Store) startAlone(ctx context.Context, begun repo.Session, p repo.Proof, e repo.AuditEvent) error {
 	args := append(sessionArgs(begun), e.ID, micro(e.At), e.Event, e.SessionID, e.IP, e.UserAgent, object(e.Details), p.Password)
 	text := startPostgres
 	if x := p.Exchange; x != nil {

@@ -39,7 +39,6 @@ type Store struct {
 	places     chan struct{}
 	rotations  *batch.Queue[*rotation]
 	starts     *batch.Queue[*starting]
-	lookups    *batch.Queue[*lookup]
 }
 
 var _ repo.Repository = (*Store)(nil)
@@ -47,7 +46,7 @@ var _ repo.Repository = (*Store)(nil)
 // New returns the store of an engine. It does no I/O.
 func New(c Config) *Store {
 	s := &Store{Config: c, places: make(chan struct{}, c.Connections)}
-	s.rotations, s.starts, s.lookups = s.newRotations(), s.newStarts(), s.newLookups()
+	s.rotations, s.starts = s.newRotations(), s.newStarts()
 	return s
 }
 
