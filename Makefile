@@ -2,6 +2,8 @@
 
 MODULE  := github.com/gatehouse-auth/gatehouse
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null)
+# How Go's runtime watches its threads: docs/adr/0017.
+RUNTIME := schedtrace=2147483647
 GOFILES := $(shell find . -name '*.go' -not -path './test/node_modules/*' -not -path './sdk/*')
 
 GOLANGCI_LINT := .tools/golangci-lint-v2.15.0
@@ -33,7 +35,7 @@ generate: $(SDK_NODE) $(TEST_NODE) ## Generate api/ and the SDK's types from ope
 build: bin/gatehouse ## Build bin/gatehouse, one static program
 
 bin/gatehouse: $(GOFILES) go.mod go.sum openapi.yaml $(wildcard migrations/*/*.sql)
-	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION)' -o $@ ./cmd/gatehouse
+	@CGO_ENABLED=0 go build -trimpath -ldflags '-s -w -X main.version=$(VERSION) -X runtime.godebugDefault=$(RUNTIME)' -o $@ ./cmd/gatehouse
 
 run: build ## Start a development server, with a database, a secret and a first user
 	@exec bin/gatehouse serve --development
