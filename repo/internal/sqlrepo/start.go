@@ -56,17 +56,17 @@ type starting struct {
 	session repo.Session
 	use     repo.Exchange
 	event   repo.AuditEvent
+	args    []any // all of it but the id of the user, who is yet to be found
 	user    userRow
 	err     error
 	alone   bool // it was passed over, and must be tried alone
 }
 
-// args are the values of the session, the event and the use, but for the id of
-// the user, who is yet to be found.
-func (b *starting) args() []any {
-	args := slices.Delete(sessionArgs(b.session), 1, 2)
-	args = append(args, slices.Delete(eventArgs(b.event), 3, 4)...)
-	return append(args, b.use.Digest, micro(b.use.ExpiresAt))
+func newStarting(begun repo.Session, use repo.Exchange, e repo.AuditEvent) *starting {
+	args := slices.Delete(sessionArgs(begun), 1, 2)
+	args = append(args, slices.Delete(eventArgs(e), 3, 4)...)
+	args = append(args, use.Digest, micro(use.ExpiresAt))
+	return &starting{session: begun, use: use, event: e, args: args}
 }
 
 // newStarts makes the queue of those who exchange; see newRotations.
@@ -79,12 +79,12 @@ func (s *Store) newStarts() *batch.Queue[*starting] {
 
 // StartKnownSession starts a session of the user behind its issuer and subject.
 func (s *Store) StartKnownSession(ctx context.Context, begun repo.Session, use repo.Exchange, e repo.AuditEvent) (repo.User, error) {
-	b := &starting{session: begun, use: use, event: e}
+	b := newStarting(begun, use, e)
 	var err error
 	switch {
 	case !storable(begun.Issuer, begun.Subject):
 		err = sql.ErrNoRows // nobody is behind what can't be stored
-	case !storable(b.args()...):
+	case !storable(b.args...):
 		err = repo.ErrText
 	case s.postgres():
 		err = s.startTogether(ctx, b)
@@ -118,7 +118,7 @@ func (s *Store) startTogether(ctx context.Context, b *starting) error {
 
 func (s *Store) startKnown(ctx context.Context, b *starting) error {
 	return s.preparedUnwatched(ctx, s.Write, startKnownPostgres, func(ctx context.Context, st *sqlx.Stmt) error {
-		return st.QueryRowContext(ctx, b.args()...).Scan(b.user.fields()...)
+		return st.QueryRowContext(ctx, b.args...).Scan(b.user.fields()...)
 	})
 }
 
@@ -127,10 +127,10 @@ func (s *Store) startMany(ctx context.Context, batch []*starting) {
 		batch[0].err = s.startKnown(ctx, batch[0])
 		return
 	}
-	columns := make([][]string, len(batch[0].args()))
+	columns := make([][]string, len(batch[0].args))
 	byID := make(map[string]*starting, len(batch))
 	for _, b := range batch {
-		for i, value := range b.args() {
+		for i, value := range b.args {
 			columns[i] = append(columns[i], asText(value))
 		}
 		byID[b.session.ID], b.alone = b, true
