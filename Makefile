@@ -62,7 +62,7 @@ cover: $(GOTESTSUM) $(TEST_NODE) sdk build ## Run every Go test and hold the cov
 	@GOTESTSUM=$(GOTESTSUM) COVERAGE=$(COVERAGE) scripts/postgres.sh scripts/cover.sh
 
 bench: build deps ## Measure the service against its limits and its peer: bench/results/ (BENCH_QUICK=1 for 3 minutes)
-	@scripts/postgres.sh go run ./bench run
+	@scripts/postgres.sh go run -ldflags "-X runtime.godebugDefault=$(RUNTIME)" ./bench run
 
 bench-growth: build deps ## Measure ten million sessions beside ten thousand, and a day of churn
 	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=6GB -c max_wal_size=16GB" scripts/postgres.sh go run ./bench growth

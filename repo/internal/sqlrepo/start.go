@@ -89,7 +89,7 @@ func (s *Store) StartKnownSession(ctx context.Context, begun repo.Session, use r
 	case s.postgres():
 		err = s.startTogether(ctx, b)
 	default:
-		err = s.inTx(ctx, func(tx *sqlx.Tx) error { return b.startIn(ctx, tx) })
+		err = s.startFound(ctx, b)
 	}
 	if err != nil {
 		return repo.User{}, s.fail(ctx, "starting a known user's session", err)
@@ -97,12 +97,14 @@ func (s *Store) StartKnownSession(ctx context.Context, begun repo.Session, use r
 	return b.user.record(), nil
 }
 
-func (b *starting) startIn(ctx context.Context, tx *sqlx.Tx) error {
-	if err := tx.QueryRowContext(ctx, selectUserByIdentity, b.session.Issuer, b.session.Subject).Scan(b.user.fields()...); err != nil {
+// startFound looks for the user before the transaction, and so before the one
+// writer is taken: who is disabled or deleted in between gets no session.
+func (s *Store) startFound(ctx context.Context, b *starting) error {
+	if err := s.row(ctx, b.user.fields(), selectUserByIdentity, b.session.Issuer, b.session.Subject); err != nil {
 		return err
 	}
 	b.session.UserID, b.event.UserID = b.user.ID, b.user.ID
-	return startIn(ctx, tx, b.session, repo.Proof{Exchange: &b.use}, b.event)
+	return s.inTx(ctx, func(tx *sqlx.Tx) error { return startIn(ctx, tx, b.session, repo.Proof{Exchange: &b.use}, b.event) })
 }
 
 // startTogether starts a session with those that others start at the same time.
