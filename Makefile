@@ -13,6 +13,7 @@ NODE_BIN      := $(CURDIR)/test/node_modules/.bin
 TEST_NODE     := test/node_modules/.package-lock.json
 SDK_NODE      := sdk/typescript/node_modules/.package-lock.json
 
+run_bench      = go run -ldflags "-X runtime.godebugDefault=$(RUNTIME)" ./bench
 generate_sdk   = cd sdk/typescript && PATH=$(NODE_BIN):$$PATH npm run --silent generate
 
 # Each package must reach this share of its statements, in percent.
@@ -62,10 +63,10 @@ cover: $(GOTESTSUM) $(TEST_NODE) sdk build ## Run every Go test and hold the cov
 	@GOTESTSUM=$(GOTESTSUM) COVERAGE=$(COVERAGE) scripts/postgres.sh scripts/cover.sh
 
 bench: build deps ## Measure the service against its limits and its peer: bench/results/ (BENCH_QUICK=1 for 3 minutes)
-	@scripts/postgres.sh go run -ldflags "-X runtime.godebugDefault=$(RUNTIME)" ./bench run
+	@scripts/postgres.sh $(run_bench) run
 
 bench-growth: build deps ## Measure ten million sessions beside ten thousand, and a day of churn
-	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=6GB -c max_wal_size=16GB" scripts/postgres.sh go run ./bench growth
+	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=6GB -c max_wal_size=16GB" scripts/postgres.sh $(run_bench) growth
 
 bench-compare: $(BENCHSTAT) ## Compare the hot functions with bench/baseline.txt
 	@scripts/bench-compare.sh $(BENCHSTAT)

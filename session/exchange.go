@@ -142,9 +142,10 @@ func (s *Service) admit(
 }
 
 // admitKnown is the common path, in one statement: the session comes first, as
-// with a refresh whose claims can't fail, and what the provider says anew of the user after it.
-// repo.ErrNotFound says that there is no active user behind the identity, repo.ErrConflict
-// that what was presented was used before; then nothing has happened.
+// with a refresh whose claims can't fail, and what the provider says anew of the
+// user after it. repo.ErrNotFound says that there is no active user behind the
+// identity, repo.ErrConflict that what was presented was used before; then nothing
+// has happened.
 func (s *Service) admitKnown(
 	ctx context.Context, identity cognito.Identity, digest [sha256.Size]byte, c Client, now time.Time,
 ) (Grant, error) {

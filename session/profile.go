@@ -17,8 +17,8 @@ import (
 const maxAttributes = 16 << 10
 
 // follow keeps what the provider says now of somebody who has signed in. What it
-// says nothing of any more stays as it was. Unless the ID token is spent on this very
-// sign-in, one that was used before changes nothing.
+// says nothing of any more stays as it was. An ID token that was used before
+// changes nothing; spent says that it was used by this very sign-in.
 func (s *Service) follow(ctx context.Context, u repo.User, i cognito.Identity, spent bool, now time.Time) (repo.User, error) {
 	for range maxTries {
 		if !u.IsActive { // it is refused, and nothing of it changes
