@@ -87,6 +87,8 @@ type Sessions interface {
 	StartSession(ctx context.Context, s Session, p Proof, e AuditEvent) error
 	// StartKnownSession is StartSession for who proved an identity: it finds the user behind the Issuer and the Subject of
 	// s, puts its id for the UserID of s and of e, and returns the user, whose LastLogin may be the one before or this.
+	// s is a beginning: of the first generation, rotated at its CreatedAt, neither late, forgiven nor revoked; and e is of
+	// that moment, session and client. What they say to the contrary may not be stored.
 	// ErrConflict where the token of x was used before; ErrNotFound where nobody is behind the identity, or somebody
 	// who is not active. Sessions that are asked for at the same time may share a statement.
 	StartKnownSession(ctx context.Context, s Session, x Exchange, e AuditEvent) (User, error)

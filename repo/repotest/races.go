@@ -100,17 +100,20 @@ func testExchangesAtOnce(t *testing.T, r repo.Repository) {
 	}
 	off := users[people]
 	must(t, r.DisableUser(t.Context(), off.ID, event("user_disabled", off.ID)))
-	var begun sync.Map // session id: repo.Session
+	var begun, recorded sync.Map // session id: repo.Session, repo.AuditEvent
 	exchange := func(issuer, userID, digest string) error {
 		s := newSession("")
 		s.CreatedAt, s.Issuer, s.Subject, s.UserAgent = stored(at.Add(time.Minute)), issuer, userID, "{\"\\,NULL}"
+		s.RotatedAt = s.CreatedAt
 		x := repo.Exchange{Digest: []byte(digest), SessionID: s.ID, ExpiresAt: at.Add(time.Hour)}
-		u, err := r.StartKnownSession(background(), s, x, event("sign_in", ""))
+		e := beginning(s)
+		u, err := r.StartKnownSession(background(), s, x, e)
 		if err == nil && u.ID != userID {
 			err = fmt.Errorf("%q came as %q", userID, u.ID)
 		}
-		s.UserID = userID
+		s.UserID, e.UserID = userID, userID
 		begun.Store(s.ID, s)
+		recorded.Store(s.ID, e)
 		return err
 	}
 	must(t, exchange(oneIssuer, users[0].ID, "used"))
@@ -148,6 +151,14 @@ func testExchangesAtOnce(t *testing.T, r repo.Repository) {
 			want, _ := begun.Load(s.ID)
 			if diff := cmp.Diff(want, any(s)); diff != "" {
 				t.Errorf("stored (-want +got):\n%s", diff)
+			}
+		}
+		list, err := r.ListEvents(t.Context(), u.ID, 2)
+		must(t, err)
+		for _, e := range list {
+			want, _ := recorded.Load(e.SessionID)
+			if diff := cmp.Diff(want, any(e)); diff != "" {
+				t.Errorf("recorded (-want +got):\n%s", diff)
 			}
 		}
 	}

@@ -64,8 +64,8 @@ func testKnownUsers(t *testing.T, r repo.Repository) {
 	s := newSession("")
 	s.Issuer, s.Subject = otherIssuer, u.ID
 	x := repo.Exchange{Digest: []byte("digest"), SessionID: s.ID, ExpiresAt: stored(at)}
-	e := event("sign_in", "")
-	e.SessionID, e.Details = s.ID, []byte(`{"method":"other"}`)
+	e := beginning(s)
+	e.Details = []byte(`{"method":"other"}`)
 	got, err := r.StartKnownSession(t.Context(), s, x, e)
 	must(t, err)
 	s.UserID, e.UserID, got.LastLogin, u.LastLogin = u.ID, u.ID, s.CreatedAt, s.CreatedAt
@@ -82,13 +82,13 @@ func testKnownUsers(t *testing.T, r repo.Repository) {
 	}
 	again := newSession("")
 	again.Issuer, again.Subject = oneIssuer, u.ID
-	if _, err := r.StartKnownSession(t.Context(), again, x, event("sign_in", "")); !errors.Is(err, repo.ErrConflict) {
+	if _, err := r.StartKnownSession(t.Context(), again, x, beginning(again)); !errors.Is(err, repo.ErrConflict) {
 		t.Errorf("a token twice: %v", err)
 	}
 	x.Digest = []byte("another")
 	for _, of := range []repo.Session{{Issuer: oneIssuer, Subject: newID()}, {Issuer: "https://idp.test/", Subject: u.ID}, {}} {
 		again.Issuer, again.Subject = of.Issuer, of.Subject
-		if _, err := r.StartKnownSession(t.Context(), again, x, event("sign_in", "")); !errors.Is(err, repo.ErrNotFound) {
+		if _, err := r.StartKnownSession(t.Context(), again, x, beginning(again)); !errors.Is(err, repo.ErrNotFound) {
 			t.Errorf("of somebody who is not known, %+v: %v", of, err)
 		}
 	}
@@ -98,6 +98,13 @@ func testKnownUsers(t *testing.T, r repo.Repository) {
 	if _, err := r.FindExchange(t.Context(), x.Digest); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("the use of what opened nothing: %v", err)
 	}
+}
+
+// beginning is the event of a session's start.
+func beginning(s repo.Session) repo.AuditEvent {
+	e := event("sign_in", s.UserID)
+	e.At, e.SessionID, e.IP, e.UserAgent = s.CreatedAt, s.ID, s.IP, s.UserAgent
+	return e
 }
 
 func testExchanges(t *testing.T, r repo.Repository) {

@@ -5,7 +5,6 @@ import (
 	"database/sql"
 	"encoding/hex"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -15,40 +14,37 @@ import (
 
 const (
 	// A session of a known user on Postgres is one statement, which finds the user too. Like startPostgres it locks the user first.
-	startKnownPostgres = `WITH u AS (UPDATE users u SET last_login = $3 FROM identities i
-			WHERE i.issuer = $10 AND i.subject = $11 AND u.id = i.user_id AND u.is_active RETURNING ` + userBeside + `),
-		i AS (UPDATE identities SET last_seen_at = $3 WHERE issuer = $10 AND subject = $11 AND EXISTS (SELECT 1 FROM u)),
+	startKnownPostgres = `WITH u AS (UPDATE users u SET last_login = $2 FROM identities i
+			WHERE i.issuer = $6 AND i.subject = $7 AND u.id = i.user_id AND u.is_active RETURNING ` + userBeside + `),
+		i AS (UPDATE identities SET last_seen_at = $2 WHERE issuer = $6 AND subject = $7 AND EXISTS (SELECT 1 FROM u)),
 		s AS (INSERT INTO sessions (` + sessionColumns + `)
-			SELECT $1, u.id, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15 FROM u),
-		x AS (INSERT INTO exchanges (digest, session_id, expires_at) SELECT $23::bytea, $1, $24::timestamptz FROM u),
-		e AS (INSERT INTO audit_events (` + eventColumns + `) SELECT $16, $17, $18, u.id, $19, $20, $21, $22 FROM u)
+			SELECT $1, u.id, 1, $2, $2, $3, $4, 0, NULL, $5, $6, $7, $8, $9, NULL, '' FROM u),
+		x AS (INSERT INTO exchanges (digest, session_id, expires_at) SELECT $13::bytea, $1, $14::timestamptz FROM u),
+		e AS (INSERT INTO audit_events (` + eventColumns + `) SELECT $10, $2, $11, u.id, $1, $9, $8, $12 FROM u)
 		SELECT ` + userColumns + ` FROM u`
-	// Many at once are one statement too, each value an array of texts. Like rotateManyPostgres it waits for nobody: a user whose
-	// row another one holds it passes over, as it does with a token that was used before, and with the second session of one user.
-	startManyPostgres = `WITH w AS MATERIALIZED (SELECT * FROM unnest(
-			(SELECT $1::text[]), (SELECT $2::text[]), (SELECT $3::text[]), (SELECT $4::text[]), (SELECT $5::text[]), (SELECT $6::text[]),
-			(SELECT $7::text[]), (SELECT $8::text[]), (SELECT $9::text[]), (SELECT $10::text[]), (SELECT $11::text[]), (SELECT $12::text[]),
-			(SELECT $13::text[]), (SELECT $14::text[]), (SELECT $15::text[]), (SELECT $16::text[]), (SELECT $17::text[]), (SELECT $18::text[]),
-			(SELECT $19::text[]), (SELECT $20::text[]), (SELECT $21::text[]), (SELECT $22::text[]), (SELECT $23::text[]), (SELECT $24::text[]))
-		AS w (session_id, generation, created_at, rotated_at, idle_expires_at, expires_at, late_retries, forgiven_at, method, issuer,
-			subject, user_agent, ip, revoked_at, revoke_reason, event_id, at, event, event_session, event_ip, event_agent, details,
-			digest, ends)),
-	known AS MATERIALIZED (SELECT DISTINCT ON (i.user_id) i.user_id, w.* FROM w
-		JOIN identities i ON i.issuer = w.issuer AND i.subject = w.subject),
+	// Many at once are one statement too, each value an array. Like rotateManyPostgres it waits for nobody: a user whose
+	// row another one holds it passes over, as it does with a token that was used before, and with the second session of one
+	// user. From step to step it hands each one's place in the arrays (n): a row of all values would be copied at each.
+	startManyPostgres = `WITH known AS MATERIALIZED (SELECT DISTINCT ON (i.user_id) i.user_id, w.id, w.n
+			FROM unnest((SELECT $1::text[]), (SELECT $6::text[]), (SELECT $7::text[])) WITH ORDINALITY AS w (id, issuer, subject, n)
+			JOIN identities i ON i.issuer = w.issuer AND i.subject = w.subject),
 	held AS MATERIALIZED (SELECT u.ctid AS place, k.* FROM known k JOIN users u ON u.id = k.user_id AND u.is_active
 		FOR NO KEY UPDATE OF u SKIP LOCKED),
 	x AS (INSERT INTO exchanges (digest, session_id, expires_at)
-		SELECT decode(digest, 'hex'), session_id, ends::timestamptz FROM held ON CONFLICT (digest) DO NOTHING RETURNING session_id),
-	b AS (UPDATE users u SET last_login = h.created_at::timestamptz FROM held h JOIN x ON x.session_id = h.session_id
-		WHERE u.ctid = h.place AND u.id = h.user_id RETURNING h.*, ` + userBeside + `),
-	i AS (UPDATE identities i SET last_seen_at = b.created_at::timestamptz FROM b WHERE i.issuer = b.issuer AND i.subject = b.subject),
+		SELECT decode(($13::text[])[n], 'hex'), id, ($14::timestamptz[])[n] FROM held
+		ON CONFLICT (digest) DO NOTHING RETURNING session_id),
+	b AS (UPDATE users u SET last_login = ($2::timestamptz[])[h.n] FROM held h JOIN x ON x.session_id = h.id
+		WHERE u.ctid = h.place AND u.id = h.user_id RETURNING h.n, ` + userBeside + `),
+	i AS (UPDATE identities i SET last_seen_at = ($2::timestamptz[])[b.n] FROM b
+		WHERE i.issuer = ($6::text[])[b.n] AND i.subject = ($7::text[])[b.n]),
 	s AS (INSERT INTO sessions (` + sessionColumns + `)
-		SELECT session_id, user_id, generation::bigint, created_at::timestamptz, rotated_at::timestamptz, idle_expires_at::timestamptz,
-			expires_at::timestamptz, late_retries::integer, NULLIF(forgiven_at, '')::timestamptz, method, issuer, subject, user_agent, ip,
-			NULLIF(revoked_at, '')::timestamptz, revoke_reason FROM b),
+		SELECT ($1::text[])[n], id, 1, ($2::timestamptz[])[n], ($2::timestamptz[])[n], ($3::timestamptz[])[n],
+			($4::timestamptz[])[n], 0, NULL, ($5::text[])[n], ($6::text[])[n], ($7::text[])[n], ($8::text[])[n], ($9::text[])[n],
+			NULL, '' FROM b),
 	e AS (INSERT INTO audit_events (` + eventColumns + `)
-		SELECT event_id, at::timestamptz, event, user_id, event_session, event_ip, event_agent, details FROM b)
-	SELECT session_id, ` + userColumns + ` FROM b`
+		SELECT ($10::text[])[n], ($2::timestamptz[])[n], ($11::text[])[n], id, ($1::text[])[n], ($9::text[])[n], ($8::text[])[n],
+			($12::text[])[n] FROM b)
+	SELECT n, ` + userColumns + ` FROM b`
 )
 
 // starting is a session that begins with an exchange, and what became of it.
@@ -63,9 +59,10 @@ type starting struct {
 }
 
 func newStarting(begun repo.Session, use repo.Exchange, e repo.AuditEvent) *starting {
-	args := slices.Delete(sessionArgs(begun), 1, 2)
-	args = append(args, slices.Delete(eventArgs(e), 3, 4)...)
-	args = append(args, use.Digest, micro(use.ExpiresAt))
+	args := []any{
+		begun.ID, micro(begun.CreatedAt), micro(begun.IdleExpiresAt), micro(begun.ExpiresAt), begun.Method, begun.Issuer, begun.Subject,
+		begun.UserAgent, begun.IP, e.ID, e.Event, object(e.Details), use.Digest, micro(use.ExpiresAt),
+	}
 	return &starting{session: begun, use: use, event: e, args: args}
 }
 
@@ -130,23 +127,22 @@ func (s *Store) startMany(ctx context.Context, batch []*starting) {
 		return
 	}
 	columns := make([][]string, len(batch[0].args))
-	byID := make(map[string]*starting, len(batch))
 	for _, b := range batch {
 		for i, value := range b.args {
 			columns[i] = append(columns[i], asText(value))
 		}
-		byID[b.session.ID], b.alone = b, true
+		b.alone = true
 	}
 	args := make([]any, len(columns))
 	for i := range columns {
 		args[i] = columns[i]
 	}
 	err := s.rows(ctx, s.Write, startManyPostgres, args, func(rows *sql.Rows) error {
-		var id string
+		var n int // counted from 1, as in the arrays
 		var user userRow
-		err := rows.Scan(append([]any{&id}, user.fields()...)...)
-		if b := byID[id]; err == nil {
-			b.user, b.alone = user, false
+		err := rows.Scan(append([]any{&n}, user.fields()...)...)
+		if err == nil {
+			batch[n-1].user, batch[n-1].alone = user, false
 		}
 		return err
 	})
@@ -158,18 +154,13 @@ func (s *Store) startMany(ctx context.Context, batch []*starting) {
 	}
 }
 
-// asText is a value as Postgres reads it; a time that is NULL is "".
+// asText is a value as Postgres reads it in an array of texts.
 func asText(value any) string {
 	switch v := value.(type) {
 	case string:
 		return v
 	case time.Time:
 		return v.Format(time.RFC3339Nano)
-	case sql.NullTime:
-		if !v.Valid {
-			return ""
-		}
-		return v.Time.Format(time.RFC3339Nano)
 	case []byte:
 		return hex.EncodeToString(v)
 	}
