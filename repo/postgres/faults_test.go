@@ -211,6 +211,68 @@ func TestExchangeBesideFaults(t *testing.T) {
 	}
 }
 
+// TestTogether lets many wait for a table: those who were not first share
+// transactions, which the rows name. A statement for many that failed would not be
+// seen otherwise, for each is then tried alone.
+func TestTogether(t *testing.T) {
+	t.Parallel()
+	const n = 40
+	at := time.Now().Truncate(time.Microsecond)
+	dsn := database(t)
+	s := open(t, postgres.Config{DSN: dsn, MaxConnections: 3}) // the lock's, the first one's, and one for the others
+	watcher := open(t, postgres.Config{DSN: dsn})
+	if err := s.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for i := range n {
+		u := repo.User{ID: fmt.Sprint(i), Username: fmt.Sprint(i), IsActive: true, DateJoined: at, UpdatedAt: at}
+		if _, _, err := s.CreateUserWithIdentity(t.Context(), u, repo.Identity{Subject: u.ID, UserID: u.ID, CreatedAt: at, LastSeenAt: at}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	later := at.Add(time.Minute)
+	do := func(what func(id string) error) {
+		t.Helper()
+		release := hold(t, s, "LOCK TABLE users IN ACCESS EXCLUSIVE MODE")
+		var all sync.WaitGroup
+		for i := range n {
+			all.Go(func() {
+				if err := what(fmt.Sprint(i)); err != nil {
+					t.Errorf("%d: %v", i, err)
+				}
+			})
+		}
+		for waiting := 0; waiting < 2; {
+			if err := watcher.Write.Get(&waiting, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"); err != nil {
+				t.Fatal(err)
+			}
+		}
+		release()
+		all.Wait()
+		var transactions int
+		if err := s.Write.Get(&transactions, "SELECT count(DISTINCT xmin::text) FROM sessions"); err != nil || transactions > n/2 {
+			t.Errorf("%d in %d transactions, %v", n, transactions, err)
+		}
+	}
+	do(func(id string) error {
+		begun := newSession(id, "", later)
+		begun.Subject, begun.ExpiresAt = id, later.Add(2*time.Hour)
+		x := repo.Exchange{Digest: []byte(id), SessionID: id, ExpiresAt: later}
+		_, err := s.StartKnownSession(context.Background(), begun, x, repo.AuditEvent{ID: id, At: later, SessionID: id})
+		return err
+	})
+	var right int
+	if err := s.Write.Get(&right, `SELECT count(*) FROM sessions s JOIN identities i ON i.subject = s.subject AND i.user_id = s.user_id
+		JOIN exchanges x ON x.session_id = s.id WHERE i.last_seen_at = $1 AND x.expires_at = $1
+			AND s.idle_expires_at = $1 + interval '1 hour' AND s.expires_at = $1 + interval '2 hours'`, later); err != nil || right != n {
+		t.Errorf("%d of %d are stored as they were begun, %v", right, n, err)
+	}
+	do(func(id string) error {
+		_, err := s.RotateSession(context.Background(), id, 1, later, later.Add(time.Hour))
+		return err
+	})
+}
+
 // TestServerThatSaysNothing connects to somebody who listens and never answers.
 func TestServerThatSaysNothing(t *testing.T) {
 	t.Parallel()
