@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"net/http"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -101,6 +102,34 @@ func TestDocs(t *testing.T) {
 	for _, loaded := range []string{"<script", "<style", "<img", "<link", "src="} {
 		if strings.Contains(string(body), loaded) {
 			t.Errorf("the page has %s", loaded)
+		}
+	}
+}
+
+// TestNewRefuses leaves out what is required, and gives what can't be read: no
+// server comes of it.
+func TestNewRefuses(t *testing.T) {
+	t.Parallel()
+	whole := newHarness(t, nil).config
+	for _, name := range []string{
+		"Sessions", "Tokens", "Store", "Revocations", "RefreshCookie", "CSRFCookie", "CSRF", "Issuer", "BasePath", "MaxBody", "RequestTimeout",
+		"JWKSMaxAge", "OpenAPI", "Now", "Logger",
+	} {
+		c := whole
+		reflect.ValueOf(&c).Elem().FieldByName(name).SetZero()
+		if _, err := impl.New(c); err == nil || !strings.Contains(err.Error(), name) {
+			t.Errorf("without %s: %v", name, err)
+		}
+	}
+	for what, spoil := range map[string]func(*impl.Config){
+		"a contract that is none":           func(c *impl.Config) { c.OpenAPI = []byte("openapi: [") },
+		"a contract without the operations": func(c *impl.Config) { c.OpenAPI = []byte("openapi: 3.0.3\ninfo: {title: t, version: v}\npaths: {}\n") },
+		"an origin with a path":             func(c *impl.Config) { c.Origins = []string{"https://app.test/path"} },
+	} {
+		c := whole
+		spoil(&c)
+		if _, err := impl.New(c); err == nil {
+			t.Errorf("%s was taken", what)
 		}
 	}
 }

@@ -139,8 +139,8 @@ func (c Config) check() error {
 		return errors.New("impl: Sessions, Tokens, Store and Revocations are required")
 	case c.RefreshCookie == nil, c.CSRFCookie == nil, c.CSRF == nil:
 		return errors.New("impl: RefreshCookie, CSRFCookie and CSRF are required")
-	case c.Issuer == "", c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.Now == nil, c.Logger == nil:
-		return errors.New("impl: Issuer, BasePath, MaxBody, RequestTimeout, JWKSMaxAge, Now and Logger are required")
+	case c.Issuer == "", c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.OpenAPI == nil, c.Now == nil, c.Logger == nil:
+		return errors.New("impl: Issuer, BasePath, MaxBody, RequestTimeout, JWKSMaxAge, OpenAPI, Now and Logger are required")
 	}
 	return nil
 }
