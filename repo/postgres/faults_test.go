@@ -242,7 +242,7 @@ func TestTogether(t *testing.T) {
 				}
 			})
 		}
-		for waiting := 0; waiting < 2; {
+		for waiting := 0; waiting < 2 && !t.Failed(); {
 			if err := watcher.Write.Get(&waiting, "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'"); err != nil {
 				t.Fatal(err)
 			}
