@@ -189,16 +189,36 @@ func TestAttributes(t *testing.T) {
 	j := jar(t, nil)
 	want := "refresh_cookie=" + j.Sign("v", now) +
 		"; Path=/auth; Expires=Wed, 25 Nov 2026 00:51:12 GMT; Max-Age=86400; HttpOnly; Secure; SameSite=Strict"
-	if got := j.Set("v", now.Add(24*time.Hour), now).String(); got != want {
+	if got := j.Set("v", now.Add(24*time.Hour), now); got != want {
 		t.Errorf("set:\n got %s\nwant %s", got, want)
 	}
 	want = "refresh_cookie=; Path=/auth; Expires=Thu, 01 Jan 1970 00:00:00 GMT; Max-Age=0; HttpOnly; Secure; SameSite=Strict"
-	if got := j.Delete().String(); got != want {
+	if got := j.Delete(); got != want {
 		t.Errorf("deleted:\n got %s\nwant %s", got, want)
 	}
-	for lifetime, want := range map[time.Duration]int{1999 * time.Millisecond: 1, 999 * time.Millisecond: -1, -time.Hour: -1} {
-		if got := j.Set("v", now.Add(lifetime), now).MaxAge; got != want {
-			t.Errorf("a lifetime of %v became Max-Age=%d, want %d", lifetime, got, want)
+	for lifetime, want := range map[time.Duration]string{1999 * time.Millisecond: "Max-Age=1;", 999 * time.Millisecond: "Max-Age=0;", -time.Hour: "Max-Age=0;"} {
+		if got := j.Set("v", now.Add(lifetime), now); !strings.Contains(got, want) {
+			t.Errorf("a lifetime of %v became %s, want %s", lifetime, got, want)
+		}
+	}
+}
+
+// TestAsNetHTTPWritesIt holds what Set writes to net/http's own.
+func TestAsNetHTTPWritesIt(t *testing.T) {
+	t.Parallel()
+	now := time.Date(2026, 11, 24, 0, 51, 12, 345, time.FixedZone("", 3600))
+	for _, a := range []cookie.Attributes{
+		{Path: "/", SameSite: http.SameSiteLaxMode},
+		{Path: "/a b", Domain: "example.org", Secure: true, SameSite: http.SameSiteNoneMode},
+		{Path: "/auth", Domain: ".example.org", SameSite: http.SameSiteStrictMode},
+	} {
+		j := jar(t, func(c *cookie.JarConfig) { c.Attributes = a })
+		want := http.Cookie{
+			Name: "refresh_cookie", Value: j.Sign("v", now), Path: a.Path, Domain: a.Domain, Expires: now.Add(time.Hour), MaxAge: 3600,
+			HttpOnly: true, Secure: a.Secure, SameSite: a.SameSite,
+		}
+		if got := j.Set("v", now.Add(time.Hour), now); got != want.String() {
+			t.Errorf("set:\n got %s\nwant %s", got, &want)
 		}
 	}
 }
@@ -360,7 +380,8 @@ func ExampleJar() {
 	}
 	now := time.Unix(1700000000, 0)
 	set := j.Set("token", now.Add(time.Hour), now)
-	fmt.Println(j.Read(http.Header{"Cookie": {set.Name + "=" + set.Value}}))
+	pair, _, _ := strings.Cut(set, ";")
+	fmt.Println(j.Read(http.Header{"Cookie": {pair}}))
 	// Output: [token]
 }
 

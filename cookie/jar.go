@@ -26,8 +26,8 @@ type JarConfig struct {
 // Jar sets, deletes and reads one cookie. It is safe for concurrent use.
 type Jar struct {
 	*Signer
-	name       string
-	attributes Attributes
+	name          string
+	before, after string // the attributes, as Set-Cookie has them before and after those of the time
 }
 
 // NewJar checks the configuration: browsers drop a cookie without a word that
@@ -50,32 +50,42 @@ func NewJar(c JarConfig) (*Jar, error) {
 	case strings.HasPrefix(c.Name, "__Host-") && (!a.Secure || a.Path != "/" || a.Domain != ""):
 		return nil, errors.New("cookie: the prefix __Host- needs Secure, the path / and no domain")
 	}
-	j := &Jar{Signer: signer, name: c.Name, attributes: a}
-	if err := j.cookie("").Valid(); err != nil {
+	empty := http.Cookie{Name: c.Name, Path: a.Path, Domain: a.Domain, Secure: a.Secure, HttpOnly: true, SameSite: a.SameSite}
+	if err := empty.Valid(); err != nil {
 		return nil, errors.New("cookie: the name, the path or the domain has a character that it can't have")
 	}
-	return j, nil
+	before, after, _ := strings.Cut(strings.TrimPrefix(empty.String(), c.Name+"="), "; HttpOnly")
+	return &Jar{Signer: signer, name: c.Name, before: before, after: "; HttpOnly" + after}, nil
 }
 
-// Set returns the cookie that holds a value until it expires, in whole seconds
-// and never longer; where less than one is left, the one that takes it away.
-func (j *Jar) Set(value string, expires, now time.Time) *http.Cookie {
+// Set returns the Set-Cookie header's value by which a client holds a value until
+// it expires, in whole seconds and never longer; where less than one is left, the
+// one that takes it away. The value is text that a cookie can hold as it is (RFC
+// 6265 §4.1.1, cookie-octet), as a token is.
+func (j *Jar) Set(value string, expires, now time.Time) string {
 	seconds := int(expires.Sub(now) / time.Second)
 	if seconds < 1 {
 		return j.Delete()
 	}
-	c := j.cookie(j.Sign(value, now))
-	c.Expires, c.MaxAge = expires, seconds
-	return c
+	return j.header(j.Sign(value, now), expires, seconds)
 }
 
-// Delete returns the cookie that takes it away. Its attributes are those that it
-// was set with: browsers ignore the deletion of any other.
-func (j *Jar) Delete() *http.Cookie {
-	c := j.cookie("")
-	c.Expires, c.MaxAge = time.Unix(0, 0).UTC(), -1
-	return c
+// Delete returns the Set-Cookie header's value that takes the cookie away. Its
+// attributes are those that it was set with: browsers ignore the deletion of any
+// other.
+func (j *Jar) Delete() string { return j.header("", time.Unix(0, 0), 0) }
+
+// header writes what http.Cookie would. Most of it is the same each time.
+func (j *Jar) header(value string, expires time.Time, maxAge int) string {
+	b := make([]byte, 0, len(j.name)+len(value)+len(j.before)+len(j.after)+maxTimes)
+	b = append(append(append(append(b, j.name...), '='), value...), j.before...)
+	b = expires.UTC().AppendFormat(append(b, "; Expires="...), http.TimeFormat)
+	b = strconv.AppendInt(append(b, "; Max-Age="...), int64(maxAge), 10)
+	return string(append(b, j.after...))
 }
+
+// maxTimes is what the attributes of the time take, and more.
+const maxTimes = 80
 
 // Read returns the values of all cookies of the name that are signed by us, in
 // the order of the request. A browser sends several where one was set for
@@ -88,13 +98,6 @@ func (j *Jar) Read(h http.Header) []string {
 		}
 	}
 	return values
-}
-
-func (j *Jar) cookie(value string) *http.Cookie {
-	return &http.Cookie{
-		Name: j.name, Value: value, Path: j.attributes.Path, Domain: j.attributes.Domain,
-		Secure: j.attributes.Secure, HttpOnly: true, SameSite: j.attributes.SameSite,
-	}
 }
 
 // Values returns what the request's cookies of one name hold, in order, each

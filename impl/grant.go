@@ -34,8 +34,8 @@ func (s *server) grant(g session.Grant) granted {
 	// The cookies live as long as the session, not as the token in them: a client that lost an answer still holds the
 	// former token, which is good for a retry when its own time is over.
 	return granted{body: body, cookies: []string{
-		s.CSRFCookie.Set(csrf, g.SessionExpires, g.Now).String(),
-		s.RefreshCookie.Set(g.RefreshToken, g.SessionExpires, g.Now).String(), // last: what keeps one Set-Cookie of several keeps the last
+		s.CSRFCookie.Set(csrf, g.SessionExpires, g.Now),
+		s.RefreshCookie.Set(g.RefreshToken, g.SessionExpires, g.Now), // last: what keeps one Set-Cookie of several keeps the last
 	}}
 }
 

@@ -128,6 +128,6 @@ func (s *server) requireOrigin(h http.Header) error {
 
 // deleteCookies takes both cookies away from a client whose session is over.
 func (s *server) deleteCookies(h http.Header) {
-	h.Add("Set-Cookie", s.RefreshCookie.Delete().String())
-	h.Add("Set-Cookie", s.CSRFCookie.Delete().String())
+	h.Add("Set-Cookie", s.RefreshCookie.Delete())
+	h.Add("Set-Cookie", s.CSRFCookie.Delete())
 }
