@@ -142,6 +142,9 @@ func (s *Set) add(r Rule, hooks []*webhook, cel *compiler) error {
 	return nil
 }
 
+// None reports whether there are no rules: Evaluate returns no claims then.
+func (s *Set) None() bool { return len(s.local)+len(s.remotes) == 0 }
+
 // MayFail reports whether Evaluate can fail for other reasons than that a
 // user's attributes are broken: because others are asked, or by an expression.
 // Who changes something for a token does so after such an evaluation.

@@ -178,7 +178,7 @@ func TestExplain(t *testing.T) {
 	}
 }
 
-// What others are asked, or can fail on a user, is known beforehand; and so is what is in every token.
+// What others are asked, or can fail on a user, is known beforehand; and so is what is in every token, and whether anything is.
 func TestMayFailAndDefaults(t *testing.T) {
 	t.Parallel()
 	if rules(t, claims.Rule{Name: "a", Attribute: "attributes.a"}).MayFail() {
@@ -187,6 +187,9 @@ func TestMayFailAndDefaults(t *testing.T) {
 	f := func(context.Context, claims.Subject) (map[string]any, error) { return nil, nil }
 	if !rules(t, claims.Rule{Name: "a", Expression: "1"}).MayFail() || !asking(t, answers("{}")).MayFail() || !calling(t, f).MayFail() {
 		t.Error("expressions, webhooks and functions may fail")
+	}
+	if !rules(t).None() || rules(t, claims.Rule{Name: "a", Attribute: "attributes.a"}).None() || calling(t, f).None() || asking(t, answers("{}")).None() {
+		t.Error("there are no claims without rules, and some with any")
 	}
 	got := asking(t, answers("{}"), withDefaults, func(c *claims.Config) {
 		c.Rules = append(c.Rules, claims.Rule{Name: "x", Expression: "1"}, claims.Rule{Name: "y", Expression: "1", Default: json.RawMessage("2")})

@@ -104,7 +104,7 @@ func (s *Service) startSpent(
 		return Grant{}, err
 	}
 	user.LastLogin = now
-	return s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), now)
+	return s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), nil, now)
 }
 
 // admit opens a session for a verified identity, once for what was presented.
@@ -158,7 +158,7 @@ func (s *Service) admitKnown(
 		return Grant{}, err
 	}
 	begun.UserID, user.LastLogin = user.ID, now
-	return s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), now)
+	return s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), nil, now)
 }
 
 // exchanged is the session of an identity, and the use of what was presented for it.
@@ -197,7 +197,7 @@ func (s *Service) exchangedBefore(ctx context.Context, digest []byte, c Client, 
 		s.record(ctx, event("exchange_replayed", su.User.ID, su.Session.ID, c, now, nil))
 		return Grant{}, ErrReplayed
 	}
-	return s.grant(ctx, su, current(su.Session), now)
+	return s.grant(ctx, su, current(su.Session), nil, now)
 }
 
 // userOf returns the user of an identity. Only (issuer, subject) says who it

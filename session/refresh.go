@@ -49,7 +49,7 @@ func (s *Service) Refresh(ctx context.Context, presented []tokens.Refresh, c Cli
 	now := s.now()
 	first := ErrNotARefreshToken
 	for i, p := range presented {
-		grant, err := s.refresh(ctx, p, c, now)
+		grant, err := s.refresh(ctx, renewal{Refresh: p, client: c, now: now, draft: s.draft(p, now)})
 		if err == nil {
 			return grant, nil
 		}
@@ -64,6 +64,23 @@ func (s *Service) Refresh(ctx context.Context, presented []tokens.Refresh, c Cli
 	return Grant{}, first
 }
 
+// renewal is the refresh of one session that a client asks for.
+type renewal struct {
+	tokens.Refresh
+	client Client
+	now    time.Time
+	draft  *tokens.Draft // of the access token, or nil
+}
+
+// draft begins the access token that the presented token gives if its session is alive, for the signature takes as
+// long as the store. What the token says must be all that there is to know for it.
+func (s *Service) draft(p tokens.Refresh, now time.Time) *tokens.Draft {
+	if !s.Claims.None() || !now.Before(p.ExpiresAt) {
+		return nil
+	}
+	return s.Tokens.DraftAccess(p.UserID, p.SessionID, now)
+}
+
 // maxTries bounds how often a refresh looks again because another one of the
 // same session was faster. Each try that fails means that another succeeded.
 const maxTries = 4
@@ -72,18 +89,19 @@ const maxTries = 4
 // found nothing to advance. Where the claims may fail it is the slow one at
 // once: a client that gets no answer for a long time, because others give none,
 // must find its token still current.
-func (s *Service) refresh(ctx context.Context, p tokens.Refresh, c Client, now time.Time) (Grant, error) {
+func (s *Service) refresh(ctx context.Context, r renewal) (Grant, error) {
+	defer r.draft.Drop()
 	for range maxTries {
 		if !s.Claims.MayFail() {
-			su, err := s.rotate(ctx, p, now)
+			su, err := s.rotate(ctx, r)
 			if err == nil {
-				return s.grant(ctx, su, current(su.Session), now)
+				return s.grant(ctx, su, current(su.Session), r.draft, r.now)
 			}
 			if !errors.Is(err, repo.ErrStale) {
 				return Grant{}, err
 			}
 		}
-		grant, err := s.refreshSlowly(ctx, p, c, now)
+		grant, err := s.refreshSlowly(ctx, r)
 		if !errors.Is(err, repo.ErrStale) {
 			return grant, err
 		}
@@ -91,8 +109,8 @@ func (s *Service) refresh(ctx context.Context, p tokens.Refresh, c Client, now t
 	return Grant{}, fmt.Errorf("refreshing a session that never holds still: %w", repo.ErrUnavailable)
 }
 
-func (s *Service) rotate(ctx context.Context, p tokens.Refresh, now time.Time) (repo.SessionUser, error) {
-	su, err := s.Store.RotateSession(ctx, p.SessionID, p.Generation, now, now.Add(s.Policy.RefreshLifetime))
+func (s *Service) rotate(ctx context.Context, r renewal) (repo.SessionUser, error) {
+	su, err := s.Store.RotateSession(ctx, r.SessionID, r.Generation, r.now, r.now.Add(s.Policy.RefreshLifetime))
 	if err != nil {
 		return repo.SessionUser{}, fmt.Errorf("rotating a session: %w", err)
 	}
@@ -102,41 +120,41 @@ func (s *Service) rotate(ctx context.Context, p tokens.Refresh, now time.Time) (
 // refreshSlowly reads the session, decides, makes the tokens and then carries
 // out: where the tokens can't be made, the session has not moved. ErrStale means that
 // the session has moved on meanwhile.
-func (s *Service) refreshSlowly(ctx context.Context, p tokens.Refresh, c Client, now time.Time) (Grant, error) {
-	su, err := s.Store.FindSession(ctx, p.SessionID)
+func (s *Service) refreshSlowly(ctx context.Context, r renewal) (Grant, error) {
+	su, err := s.Store.FindSession(ctx, r.SessionID)
 	if err != nil && !errors.Is(err, repo.ErrNotFound) {
 		return Grant{}, fmt.Errorf("finding a session: %w", err)
 	}
 	state := StateOf(su)
-	out := Decide(state, Presented{Generation: p.Generation}, s.Policy, now)
+	out := Decide(state, Presented{Generation: r.Generation}, s.Policy, r.now)
 	switch out.Kind {
 	case Rotate:
-		grant, err := s.grant(ctx, su, out.Successor, now)
+		grant, err := s.grant(ctx, su, out.Successor, r.draft, r.now)
 		if err != nil {
 			return Grant{}, err
 		}
-		if _, err := s.rotate(ctx, p, now); err != nil {
+		if _, err := s.rotate(ctx, r); err != nil {
 			return Grant{}, err
 		}
 		return grant, nil
 	case Retry:
-		return s.grant(ctx, su, out.Successor, now)
+		return s.grant(ctx, su, out.Successor, r.draft, r.now)
 	case LateRetry:
-		grant, err := s.grant(ctx, su, out.Successor, now)
+		grant, err := s.grant(ctx, su, out.Successor, r.draft, r.now)
 		if err != nil {
 			return Grant{}, err
 		}
-		e := event("refresh_late_retry", su.User.ID, p.SessionID, c, now, map[string]any{"generation": p.Generation})
+		e := event("refresh_late_retry", su.User.ID, r.SessionID, r.client, r.now, map[string]any{"generation": r.Generation})
 		// One more than was seen: of two tabs that retry together the second finds it spent, looks again, and need not pay.
-		if err := s.Store.ForgiveLateRetry(ctx, p.SessionID, state.Generation, state.LateRetries+1, e); err != nil {
+		if err := s.Store.ForgiveLateRetry(ctx, r.SessionID, state.Generation, state.LateRetries+1, e); err != nil {
 			return Grant{}, fmt.Errorf("forgiving a late retry: %w", err)
 		}
 		return grant, nil
 	case Reuse:
-		e := event("refresh_reuse", su.User.ID, p.SessionID, c, now, map[string]any{
-			"reason": out.Reason.String(), "presented": p.Generation, "current": state.Generation,
+		e := event("refresh_reuse", su.User.ID, r.SessionID, r.client, r.now, map[string]any{
+			"reason": out.Reason.String(), "presented": r.Generation, "current": state.Generation,
 		})
-		if _, err := s.Store.RevokeSession(ctx, p.SessionID, RevokedByReuse, e); err != nil {
+		if _, err := s.Store.RevokeSession(ctx, r.SessionID, RevokedByReuse, e); err != nil {
 			return Grant{}, fmt.Errorf("revoking a session: %w", err)
 		}
 	}

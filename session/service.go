@@ -32,6 +32,7 @@ type Store interface {
 
 // Tokens is what the use cases ask of the token service.
 type Tokens interface {
+	DraftAccess(userID, sessionID string, now time.Time) *tokens.Draft
 	IssueAccess(subject tokens.AccessSubject, now, notAfter time.Time) (token string, expires time.Time, err error)
 	IssueRefresh(r tokens.Refresh) (string, error)
 	ParseRefresh(token string) (tokens.Refresh, error)
@@ -55,6 +56,8 @@ type IdentityProviders interface {
 // Claims computes the custom claims of an access token.
 type Claims interface {
 	Evaluate(ctx context.Context, about claims.Subject) (map[string]any, error)
+	// None reports whether Evaluate returns no claims, of whoever it is.
+	None() bool
 	// MayFail reports whether Evaluate asks others, or can fail otherwise on a user who is as the store keeps it. A
 	// session is then only advanced when its claims are there.
 	MayFail() bool
@@ -142,8 +145,8 @@ type Grant struct {
 }
 
 // grant mints the tokens for a session whose current generation is the
-// successor's. It changes nothing in the store.
-func (s *Service) grant(ctx context.Context, su repo.SessionUser, next Successor, now time.Time) (Grant, error) {
+// successor's; draft may be its access token, or nil. It changes nothing in the store.
+func (s *Service) grant(ctx context.Context, su repo.SessionUser, next Successor, draft *tokens.Draft, now time.Time) (Grant, error) {
 	custom, err := s.Claims.Evaluate(ctx, claims.Subject{User: ClaimsUser(su.User), Session: claims.Session{
 		ID: su.Session.ID, Method: su.Session.Method, CreatedAt: su.Session.CreatedAt,
 	}})
@@ -151,7 +154,7 @@ func (s *Service) grant(ctx context.Context, su repo.SessionUser, next Successor
 		return Grant{}, claimsError(su.User.ID, err)
 	}
 	access, accessExpires, err := s.Tokens.IssueAccess(tokens.AccessSubject{
-		UserID: su.User.ID, SessionID: su.Session.ID, Custom: custom,
+		UserID: su.User.ID, SessionID: su.Session.ID, Custom: custom, Draft: draft,
 	}, now, su.Session.ExpiresAt)
 	if errors.Is(err, tokens.ErrSessionOver) { // it ends within the second
 		return Grant{}, &SignedOutError{Reason: ReasonExpired}

@@ -115,7 +115,7 @@ func (s *Service) start(
 ) (Grant, error) {
 	// The tokens come first: where they can't be made, nothing has happened.
 	user.LastLogin = now
-	grant, err := s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), now)
+	grant, err := s.grant(ctx, repo.SessionUser{Session: begun, User: user}, current(begun), nil, now)
 	if err != nil {
 		return Grant{}, err
 	}

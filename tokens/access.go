@@ -17,6 +17,7 @@ type AccessSubject struct {
 	UserID    string         // required
 	SessionID string         // required
 	Custom    map[string]any // further claims; the values must be what encoding/json can write
+	Draft     *Draft         // of DraftAccess, which may be the token already; it serves once. nil: none
 }
 
 // reservedName reports whether a claim of this name, in whatever case, is this package's to write, as a claim or in the
@@ -41,25 +42,41 @@ func (s *Service) IssueAccess(u AccessSubject, now, notAfter time.Time) (token s
 	if u.UserID == "" || u.SessionID == "" || !utf8.ValidString(u.UserID) || !utf8.ValidString(u.SessionID) {
 		return "", time.Time{}, ErrSubject
 	}
-	expires = now.Add(s.cfg.AccessLifetime)
+	expires = s.accessEnd(now)
 	if notAfter.Before(expires) {
-		expires = notAfter
+		expires = notAfter.UTC().Truncate(time.Second)
 	}
-	expires = expires.UTC().Truncate(time.Second)
 	if !expires.After(now) {
 		return "", time.Time{}, ErrSessionOver
 	}
-	payload, err := s.accessPayload(u, now, expires)
-	if err != nil {
-		return "", time.Time{}, err
-	}
-	if token, err = s.sign("JWT", payload, now); err != nil {
-		return "", time.Time{}, fmt.Errorf("signing an access token: %w", err)
+	token, drafted := u.Draft.issue(u, now, expires)
+	if !drafted {
+		u.Draft.Drop()
+		if token, err = s.signAccess(u, now, expires); err != nil {
+			return "", time.Time{}, err
+		}
 	}
 	if len(token) > s.cfg.MaxTokenBytes {
 		return "", time.Time{}, s.tooLarge(len(token), u.Custom)
 	}
 	return token, expires, nil
+}
+
+// accessEnd is when an access token expires that begins now, but for the end of its session.
+func (s *Service) accessEnd(now time.Time) time.Time {
+	return now.Add(s.cfg.AccessLifetime).UTC().Truncate(time.Second)
+}
+
+func (s *Service) signAccess(u AccessSubject, now, expires time.Time) (string, error) {
+	payload, err := s.accessPayload(u, now, expires)
+	if err != nil {
+		return "", err
+	}
+	token, err := s.sign("JWT", payload, now)
+	if err != nil {
+		return "", fmt.Errorf("signing an access token: %w", err)
+	}
+	return token, nil
 }
 
 // accessPayload writes the claims as JSON.

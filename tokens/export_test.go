@@ -126,3 +126,13 @@ func Sealed(secret string, private []byte, keyID string) []byte {
 	}
 	return s.seal(private, keyID)
 }
+
+// Signed reports whether somebody has signed the draft.
+func (d *Draft) Signed() bool {
+	select {
+	case <-d.done:
+		return true
+	default:
+		return false
+	}
+}

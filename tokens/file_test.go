@@ -167,9 +167,9 @@ func TestKeyFileIsReloaded(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "jwks.json")
 	one, two := jwkOf(t, ecKey(t, elliptic.P256()), map[string]any{"kid": "one"}), jwkOf(t, ecKey(t, elliptic.P256()), map[string]any{"kid": "two"})
 	writeFile(t, path, keySet(t, one), 0o600)
-	s := service(t, func(c *tokens.Config) { c.KeyFile = path })
-	writeFile(t, path, keySet(t, two, one), 0o600)
 	synctest.Test(t, func(t *testing.T) {
+		s := service(t, func(c *tokens.Config) { c.KeyFile = path })
+		writeFile(t, path, keySet(t, two, one), 0o600)
 		ctx, cancel := context.WithCancel(t.Context())
 		done := make(chan error, 1)
 		go func() { done <- s.Run(ctx) }()

@@ -3,6 +3,7 @@ package tokens
 import (
 	"context"
 	"fmt"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -21,6 +22,7 @@ type Service struct {
 	loading sync.Mutex   // so that a slow Load does not put an older set over a newer; it guards file and resealed too
 	set     atomic.Pointer[keySet]
 	file    keyFile // what was read of Config.KeyFile
+	drafts  chan *Draft
 	// resealed is set once no key is left that only a fallback opens.
 	resealed bool
 }
@@ -32,7 +34,7 @@ func New(c Config) (*Service, error) {
 	if err := c.check(); err != nil {
 		return nil, err
 	}
-	s := &Service{cfg: c, rules: accessRules{
+	s := &Service{cfg: c, drafts: make(chan *Draft, maxDrafts), rules: accessRules{
 		issuer: c.Issuer, audience: c.Audience, userIDClaim: c.UserIDClaim, leeway: c.Leeway,
 	}}
 	for _, secret := range append([]string{c.Secret}, c.SecretFallbacks...) {
@@ -52,8 +54,13 @@ func New(c Config) (*Service, error) {
 // Run loads the keys at half of JWKSMaxAge, so that this replica knows every
 // key before another signs with it, until the context is done; it then returns
 // nil. In this way it also rotates them, with Config.RotateEvery. A failure is logged, and the keys loaded before stay in use. As long as
-// there are none it tries every five seconds.
+// there are none it tries every five seconds. And it signs drafts.
 func (s *Service) Run(ctx context.Context) error {
+	var signers sync.WaitGroup
+	defer signers.Wait()
+	for range runtime.GOMAXPROCS(0) {
+		signers.Go(func() { s.signDrafts(ctx) })
+	}
 	for {
 		wait := s.cfg.JWKSMaxAge / 2
 		if !s.Ready() {
