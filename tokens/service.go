@@ -52,9 +52,10 @@ func New(c Config) (*Service, error) {
 }
 
 // Run loads the keys at half of JWKSMaxAge, so that this replica knows every
-// key before another signs with it, until the context is done; it then returns
-// nil. In this way it also rotates them, with Config.RotateEvery. A failure is logged, and the keys loaded before stay in use. As long as
-// there are none it tries every five seconds. And it signs drafts.
+// key before another signs with it, and signs drafts, until the context is done;
+// it then returns nil. In this way it also rotates the keys, with
+// Config.RotateEvery. A failure is logged, and the keys loaded before stay in
+// use. As long as there are none it tries every five seconds.
 func (s *Service) Run(ctx context.Context) error {
 	var signers sync.WaitGroup
 	defer signers.Wait()
