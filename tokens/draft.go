@@ -33,9 +33,9 @@ type Draft struct {
 // DraftAccess begins an access token that IssueAccess, given it as
 // AccessSubject.Draft, gives out where it is for the same user and session, at
 // the same time, for the whole of Config.AccessLifetime and without custom
-// claims; otherwise IssueAccess signs another one. It is nil where there is
-// nothing to gain, for HS256. While Run runs, drafts are signed on the
-// processors that nobody else needs. Who does not come to IssueAccess calls Drop.
+// claims; otherwise IssueAccess signs another one. Run signs it meanwhile, or
+// IssueAccess does, whoever comes first. It is nil where there is nothing to gain,
+// for HS256. Who does not come to IssueAccess calls Drop.
 func (s *Service) DraftAccess(userID, sessionID string, now time.Time) *Draft {
 	if s.hmac != nil {
 		return nil
