@@ -82,6 +82,35 @@ func TestLimitScriptIsTheStatement(t *testing.T) {
 	}
 }
 
+func TestWrkIsRead(t *testing.T) {
+	t.Parallel()
+	out := `  16 threads and 16 connections
+  Thread Stats   Avg      Stdev     Max   +/- Stdev
+    Latency     2.87ms    1.08ms  18.02ms   77.23%
+  Latency Distribution
+     50%  980.00us
+     75%    3.37ms
+     90%    4.23ms
+     99%    6.86ms
+  9531 requests in 1.10s, 15.50MB read
+Requests/sec:   8664.10
+Transfer/sec:     14.09MB
+refused: 0
+`
+	got, err := readWrk(out)
+	if want := (measure{Requests: 9531, Rate: 8664.1, P50: 980, P99: 6860}); err != nil || got != want {
+		t.Errorf("%+v %v, want %+v", got, err, want)
+	}
+	for _, bad := range []string{
+		"", strings.Replace(out, "refused: 0", "refused: 10", 1), strings.Replace(out, "Requests/sec", "  Socket errors: connect 0, read 1\nRequests/sec", 1),
+		strings.Replace(out, "6.86ms", "1.2.3ms", 1), strings.Replace(out, "     50%", "     51%", 1),
+	} {
+		if m, err := readWrk(bad); err == nil {
+			t.Errorf("%+v from\n%s", m, bad)
+		}
+	}
+}
+
 func TestProxyCountsStatementsAndRoundTrips(t *testing.T) {
 	t.Parallel()
 	message := func(kind byte, body string) string {
@@ -113,6 +142,7 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 	r := report{Traffic: map[string]perRequest{"refresh": {1, 1}}, Bare: map[string][]float64{}, Program: map[string]float64{"binary, MB": 30}}
 	for i, rate := range []float64{900, 1000, 1100} {
 		r.add(key{"refresh", "postgres", 16}, measure{Rate: rate, P50: 1, P99: float64(4 + i)})
+		r.add(key{"refresh, by wrk", "postgres", 16}, measure{Rate: rate / 2})
 		r.add(key{"refresh", "limit", 16}, measure{Rate: 1500})
 		r.add(key{"refresh", "peer", 16}, measure{Rate: 300})
 	}
@@ -125,7 +155,8 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 		verdicts[v.Name] = v.Pass
 	}
 	for name, want := range map[string]bool{
-		"refresh / pgbench with its statement, 16 clients": true, "refresh p99 / p50, 16 clients": true,
+		"refresh / pgbench with its statement, 16 clients": true, "refresh, by wrk / pgbench with its statement, 16 clients": false,
+		"refresh p99 / p50, 16 clients":           true,
 		"refresh / Django peer, each at its best": false, "refresh, SQL statements": true, "binary, MB": false,
 	} {
 		if got, there := verdicts[name]; got != want || !there {

@@ -122,7 +122,7 @@ func (g *growth) compare(ctx context.Context, few, many int) (err error) {
 
 // limit is pgbench's rate in the same database.
 func (g *growth) limit(ctx context.Context, e *engine) error {
-	if err := g.b.limit(ctx, e, 16); err != nil {
+	if err := g.b.limit(ctx, e, 16, g.b.seconds); err != nil {
 		return err
 	}
 	limits := g.b.report.cell(key{"refresh", "limit", 16}).Rounds

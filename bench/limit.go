@@ -52,7 +52,7 @@ var (
 
 // limit measures what Postgres does alone of the refresh statement: prepared, by
 // pgbench, on the same table, over TCP as the server does.
-func (b *bench) limit(ctx context.Context, e *engine, clients int) error {
+func (b *bench) limit(ctx context.Context, e *engine, clients int, d time.Duration) error {
 	program, err := pgbench()
 	if err != nil {
 		return err
@@ -71,7 +71,7 @@ func (b *bench) limit(ctx context.Context, e *engine, clients int) error {
 	}
 	logs := filepath.Join(b.dir, "pgbench")
 	cmd := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients),
-		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(max(1, int(b.seconds.Seconds()))),
+		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(max(1, int(d.Seconds()))),
 		"--define=k=0", "--define=first="+strconv.Itoa(firstID+first), "--define=own="+strconv.Itoa(n/clients),
 		"--file="+script, "--log", "--log-prefix="+logs, e.url)
 	var out bytes.Buffer

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"runtime"
 	"time"
@@ -80,11 +81,27 @@ func (t target) measure(ctx context.Context, workers []worker, d time.Duration) 
 			return measure{}, err
 		}
 	}
+	m, err := t.around(ctx, func() (measure, error) {
+		result, err := load(ctx, t.address, workers, d)
+		h := &result.latencies
+		return measure{
+			Requests: h.n, Rate: float64(h.n) / result.took.Seconds(),
+			P50: float64(h.quantile(.5)) / 1e3, P99: float64(h.quantile(.99)) / 1e3,
+		}, err
+	})
+	if err == nil && !t.forks {
+		m.PeakMemory, err = memoryOf(t.pid, "VmHWM")
+	}
+	return m, err
+}
+
+// around adds to the measure of a run what each of its requests took of the processors and of memory.
+func (t target) around(ctx context.Context, run func() (measure, error)) (measure, error) {
 	before, err := t.read(ctx)
 	if err != nil {
 		return measure{}, err
 	}
-	result, err := load(ctx, t.address, workers, d)
+	m, err := run()
 	if err != nil {
 		return measure{}, err
 	}
@@ -92,23 +109,16 @@ func (t target) measure(ctx context.Context, workers []worker, d time.Duration) 
 	if err != nil {
 		return measure{}, err
 	}
-	n := result.latencies.n
+	n := float64(m.Requests)
 	if n == 0 {
-		return measure{}, fmt.Errorf("no request in %v", d)
+		return measure{}, errors.New("no request was answered")
 	}
-	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / float64(n) }
-	m := measure{
-		Requests: n, Rate: float64(n) / result.took.Seconds(),
-		P50: float64(result.latencies.quantile(.5)) / 1e3, P99: float64(result.latencies.quantile(.99)) / 1e3,
-		ServerCPU: each(after.server - before.server), DatabaseCPU: each(after.database - before.database),
-		ClientCPU:   each(after.client - before.client),
-		Allocations: (after.counters.mallocs - before.counters.mallocs) / float64(n),
-		Bytes:       (after.counters.bytes - before.counters.bytes) / float64(n),
-	}
-	if !t.forks {
-		m.PeakMemory, err = memoryOf(t.pid, "VmHWM")
-	}
-	return m, err
+	each := func(d time.Duration) float64 { return float64(d.Nanoseconds()) / 1e3 / n }
+	m.ServerCPU, m.DatabaseCPU = each(after.server-before.server), each(after.database-before.database)
+	m.ClientCPU = each(after.client - before.client)
+	m.Allocations = (after.counters.mallocs - before.counters.mallocs) / n
+	m.Bytes = (after.counters.bytes - before.counters.bytes) / n
+	return m, nil
 }
 
 func (e *engine) target() target {
@@ -116,12 +126,12 @@ func (e *engine) target() target {
 }
 
 // cell measures one scenario once.
-func (b *bench) cell(ctx context.Context, s scenario, e *engine, clients int) error {
+func (b *bench) cell(ctx context.Context, s scenario, e *engine, clients int, d time.Duration) error {
 	workers, err := s.prepare(ctx, b, e, clients)
 	if err != nil {
 		return fmt.Errorf("preparing %s on %s: %w", s.name, e.name, err)
 	}
-	m, err := e.target().measure(ctx, workers, b.seconds)
+	m, err := e.target().measure(ctx, workers, d)
 	if err != nil {
 		return fmt.Errorf("%s on %s, %d clients: %w", s.name, e.name, clients, err)
 	}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"time"
 )
 
 // Rows of a run that is not about growth.
@@ -71,12 +72,11 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 			b.argon()
 		}
 		for _, clients := range b.clients {
+			measure := b.cell
 			if s.name == "refresh" {
-				if err := b.limit(ctx, pg, clients); err != nil {
-					return err
-				}
+				measure = b.besideLimit
 			}
-			if err := b.cell(ctx, s, pg, clients); err != nil {
+			if err := measure(ctx, s, pg, clients, b.seconds); err != nil {
 				return err
 			}
 			if p != nil {
@@ -86,9 +86,27 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 			}
 		}
 		for _, clients := range b.clients {
-			if err := b.cell(ctx, s, lite, clients); err != nil {
+			if err := b.cell(ctx, s, lite, clients, b.seconds); err != nil {
 				return err
 			}
+		}
+	}
+	return nil
+}
+
+// besideLimit measures a refresh, by both load generators, and its limit in turns, of a second or a third of the time: a machine that others
+// use, too, changes within seconds, and each ratio is to be of one moment.
+func (b *bench) besideLimit(ctx context.Context, s scenario, pg *engine, clients int, d time.Duration) error {
+	turn := max(d/3, time.Second)
+	for range d / turn {
+		if err := b.limit(ctx, pg, clients, turn); err != nil {
+			return err
+		}
+		if err := b.cell(ctx, s, pg, clients, turn); err != nil {
+			return err
+		}
+		if err := b.byWrk(ctx, pg, clients, turn); err != nil {
+			return err
 		}
 	}
 	return nil

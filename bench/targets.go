@@ -44,8 +44,10 @@ func (r *report) atMost(name string, bound float64, rounds ...float64) {
 func (r *report) judge(clients []int) {
 	r.Targets = nil
 	on := func(scenario string, n int) key { return key{scenario, "postgres", n} }
-	for _, n := range clients {
-		r.atLeast(fmt.Sprintf("refresh / pgbench with its statement, %d clients", n), .5, r.ratios(on("refresh", n), key{"refresh", "limit", n})...)
+	for _, scenario := range []string{"refresh", "refresh, by wrk"} {
+		for _, n := range clients {
+			r.atLeast(fmt.Sprintf("%s / pgbench with its statement, %d clients", scenario, n), .5, r.ratios(on(scenario, n), key{"refresh", "limit", n})...)
+		}
 	}
 	for _, n := range clients {
 		var tails []float64

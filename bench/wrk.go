@@ -6,12 +6,16 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
 	"strings"
+	"time"
 )
 
 // commandWrk fills a database with users and sessions, and writes the sessions
-// as lines of a cookie and a CSRF token for bench/wrk/refresh.lua: a Lua table can't
-// have so many constants.
+// for wrk.
 func commandWrk(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("wrk", flag.ContinueOnError)
 	n := flags.Int("sessions", 10_000, "how many")
@@ -33,23 +37,82 @@ func commandWrk(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
-	text, err := w.sessionLines(e)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(*out, []byte(text), 0o600); err != nil {
+	if err := w.writeSessions(*out, e, 0, *n); err != nil {
 		return err
 	}
 	fmt.Printf("GATEHOUSE_DATABASE_URL='%s' GATEHOUSE_SECRET=... GATEHOUSE_ISSUER=%s bin/gatehouse serve\n", e.url, issuer)
 	return nil
 }
 
-func (w *world) sessionLines(e *engine) (string, error) {
-	lines := make([]string, e.sessions)
-	err := inParallel(e.sessions, func(i int) error {
-		c, err := w.cookieOf(i, e.users, 1, e.seededAt)
-		lines[i] = c + " " + w.csrf.Token(sessionID(i)) + "\n"
+// writeSessions writes the sessions [first, first+n) as lines of a cookie and a CSRF token for bench/wrk/refresh.lua: a
+// Lua table can't have so many constants. Their order does not follow that of the rows.
+func (w *world) writeSessions(file string, e *engine, first, n int) error {
+	lines := make([]string, n)
+	step := coprime(n)
+	err := inParallel(n, func(i int) error {
+		session := first + i*step%n
+		c, err := w.cookieOf(session, e.users, 1, e.seededAt)
+		lines[i] = c + " " + w.csrf.Token(sessionID(session)) + "\n"
 		return err
 	})
-	return strings.Join(lines, ""), err
+	return errors.Join(err, os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600))
+}
+
+// byWrk measures the refresh with another load generator than our own.
+func (b *bench) byWrk(ctx context.Context, e *engine, clients int, d time.Duration) error {
+	if err := checkLoopback(e.server.address); err != nil {
+		return err
+	}
+	first, n := e.share(refreshFrom, graceFrom)
+	sessions := filepath.Join(b.dir, "sessions.txt")
+	if err := errors.Join(e.rewind(ctx, first, n), b.writeSessions(sessions, e, first, n)); err != nil {
+		return err
+	}
+	count := strconv.Itoa(clients)
+	cmd := exec.CommandContext(ctx, "wrk", "-t"+count, "-c"+count, "-d"+strconv.Itoa(max(1, int(d.Seconds())))+"s", "--latency",
+		"-s", "bench/wrk/refresh.lua", "http://"+e.server.address)
+	cmd.Env = append(os.Environ(), "SESSIONS="+sessions, "THREADS="+count)
+	m, err := e.target().around(ctx, func() (measure, error) {
+		out, err := cmd.CombinedOutput()
+		if err != nil {
+			return measure{}, fmt.Errorf("wrk (of Debian's package wrk): %w\n%s", err, out)
+		}
+		return readWrk(string(out))
+	})
+	if err != nil {
+		return err
+	}
+	m.ClientCPU = 0 // not ours, and wrk's has the reading of the sessions in it
+	b.keep(key{"refresh, by wrk", e.name, clients}, m)
+	return nil
+}
+
+var (
+	wrkDone     = regexp.MustCompile(`(\d+) requests in `)
+	wrkRate     = regexp.MustCompile(`Requests/sec: +([\d.]+)`)
+	wrkQuantile = regexp.MustCompile(`(?m)^ +(50|99)% +([\d.]+[a-z]+)$`)
+)
+
+// readWrk reads what wrk prints. A run in which anything was refused or broken is an error.
+func readWrk(out string) (measure, error) {
+	done, rate, quantiles := wrkDone.FindStringSubmatch(out), wrkRate.FindStringSubmatch(out), wrkQuantile.FindAllStringSubmatch(out, -1)
+	if done == nil || rate == nil || len(quantiles) != 2 || !strings.Contains(out, "refused: 0\n") || strings.Contains(out, "Socket errors") {
+		return measure{}, fmt.Errorf("wrk says something else:\n%s", out)
+	}
+	var m measure
+	m.Requests, _ = strconv.Atoi(done[1])
+	m.Rate, _ = strconv.ParseFloat(rate[1], 64)
+	for _, q := range quantiles {
+		d, err := time.ParseDuration(q[2])
+		if err != nil {
+			return measure{}, err
+		}
+		us := float64(d) / 1e3
+		if q[1] == "50" {
+			m.P50 = us
+		} else {
+			m.P99 = us
+		}
+	}
+	return m, nil
 }

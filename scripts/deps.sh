@@ -35,6 +35,7 @@ find_missing() {
 	need python3-djangorestframework have_python rest_framework
 	need python3-djangorestframework-simplejwt have_python rest_framework_simplejwt
 	need python3-psycopg2 have_python psycopg2 # the peer of make bench
+	need wrk have wrk                          # a load generator of make bench
 	need "python3-jwt python3-cryptography" have_python jwt,cryptography
 	need gunicorn test -x /usr/bin/gunicorn
 	need nginx-light test -x /usr/sbin/nginx
