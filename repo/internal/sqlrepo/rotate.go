@@ -111,8 +111,9 @@ func (s *Store) rotateMany(ctx context.Context, batch []*rotation) {
 		byID[r.id], r.alone = r, true
 	}
 	var row joinedRow
+	fields := row.fields()
 	err := s.rows(ctx, s.Write, rotateManyPostgres, []any{ids, generations, nows, idles}, func(rows *sql.Rows) error {
-		err := rows.Scan(row.fields()...)
+		err := rows.Scan(fields...)
 		if r := byID[row.Session.ID]; err == nil {
 			r.row, r.alone = row, false
 		}
