@@ -45,10 +45,10 @@ func limitScript(statement string) string {
 ` + strings.Join(strings.Fields(statement), " ") + ";\n"
 }
 
-var (
-	pgbenchDone = regexp.MustCompile(`number of transactions actually processed: (\d+)`)
-	pgbenchRate = regexp.MustCompile(`tps = ([\d.]+) \(without initial`)
-)
+var pgbenchDone = regexp.MustCompile(`number of transactions actually processed: (\d+)`)
+
+// limitWarmup does not count: in it the backends, which are new, load the catalogue and plan the statement.
+const limitWarmup = time.Second
 
 // limit measures what Postgres does alone of the refresh statement: prepared, by
 // pgbench, on the same table, over TCP as the server does.
@@ -71,7 +71,7 @@ func (b *bench) limit(ctx context.Context, e *engine, clients int, d time.Durati
 	}
 	logs := filepath.Join(b.dir, "pgbench")
 	cmd := exec.CommandContext(ctx, program, "--no-vacuum", "--protocol=prepared", "--client="+strconv.Itoa(clients),
-		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(max(1, int(d.Seconds()))),
+		"--jobs="+strconv.Itoa(min(clients, 2)), "--time="+strconv.Itoa(int(max(d, time.Second)+limitWarmup)/int(time.Second)),
 		"--define=k=0", "--define=first="+strconv.Itoa(firstID+first), "--define=own="+strconv.Itoa(n/clients),
 		"--file="+script, "--log", "--log-prefix="+logs, e.url)
 	var out bytes.Buffer
@@ -83,13 +83,18 @@ func (b *bench) limit(ctx context.Context, e *engine, clients int, d time.Durati
 	if err != nil {
 		return err
 	}
-	m, err := readPgbench(out.String(), logs)
+	done := pgbenchDone.FindStringSubmatch(out.String())
+	if done == nil {
+		return fmt.Errorf("pgbench says something else:\n%s", out.String())
+	}
+	all, _ := strconv.Atoi(done[1]) // digits
+	m, err := readPgbench(logs)
 	if err != nil {
 		return err
 	}
-	m.DatabaseCPU = float64((after - before).Nanoseconds()) / 1e3 / float64(m.Requests)
+	m.DatabaseCPU = float64((after - before).Nanoseconds()) / 1e3 / float64(all)
 	b.keep(key{"refresh", "limit", clients}, m)
-	return e.checkLimit(ctx, first, n, m.Requests)
+	return e.checkLimit(ctx, first, n, all)
 }
 
 // checkLimit makes sure that each statement has rotated a session.
@@ -102,36 +107,41 @@ func (e *engine) checkLimit(ctx context.Context, first, n, want int) error {
 	return err
 }
 
-func readPgbench(out, logs string) (measure, error) {
-	done, rate := pgbenchDone.FindStringSubmatch(out), pgbenchRate.FindStringSubmatch(out)
-	if done == nil || rate == nil {
-		return measure{}, fmt.Errorf("pgbench says something else:\n%s", out)
-	}
-	var m measure
-	m.Requests, _ = strconv.Atoi(done[1])
-	m.Rate, _ = strconv.ParseFloat(rate[1], 64)
+// readPgbench reads, and removes, the logs of pgbench's threads, which have a line for each transaction.
+func readPgbench(logs string) (measure, error) {
 	files, err := filepath.Glob(logs + ".*")
 	if err != nil {
 		return measure{}, err
 	}
-	var h histogram
+	var ends, took []int64 // µs
 	for _, file := range files {
 		b, err := os.ReadFile(file)
 		if err != nil {
 			return measure{}, err
 		}
-		for line := range strings.Lines(string(b)) { // client, number, latency in µs, ...
-			fields := strings.Fields(line)
-			us, err := strconv.ParseInt(fields[2], 10, 64)
-			if err != nil {
-				return measure{}, err
+		for line := range strings.Lines(string(b)) {
+			var client, number, latency, script, second, us int64
+			if _, err := fmt.Sscan(line, &client, &number, &latency, &script, &second, &us); err != nil {
+				return measure{}, fmt.Errorf("a line of pgbench's log: %w", err)
 			}
-			h.add(time.Duration(us) * time.Microsecond)
+			ends, took = append(ends, second*1e6+us), append(took, latency)
 		}
 		if err := os.Remove(file); err != nil {
 			return measure{}, err
 		}
 	}
-	m.P50, m.P99 = float64(h.quantile(.5))/1e3, float64(h.quantile(.99))/1e3
-	return m, nil
+	if len(ends) == 0 {
+		return measure{}, errors.New("pgbench did nothing")
+	}
+	from, to := slices.Min(ends)+limitWarmup.Microseconds(), slices.Max(ends)
+	var h histogram
+	for i, end := range ends {
+		if end > from {
+			h.add(time.Duration(took[i]) * time.Microsecond)
+		}
+	}
+	return measure{
+		Requests: h.n, Rate: float64(h.n) / float64(to-from) * 1e6,
+		P50: float64(h.quantile(.5)) / 1e3, P99: float64(h.quantile(.99)) / 1e3,
+	}, nil
 }

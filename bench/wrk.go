@@ -19,7 +19,8 @@ import (
 func commandWrk(ctx context.Context, args []string) (err error) {
 	flags := flag.NewFlagSet("wrk", flag.ContinueOnError)
 	n := flags.Int("sessions", 10_000, "how many")
-	out := flags.String("out", "sessions.txt", "the file of the lines")
+	threads := flags.Int("threads", 16, "of wrk")
+	out := flags.String("out", "sessions", "what the files of the lines are called, before a dot and the number of the thread")
 	database := flags.String("database", "gatehouse_wrk", "the Postgres database to make; GATEHOUSE_TEST_POSTGRES says where")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -37,25 +38,29 @@ func commandWrk(ctx context.Context, args []string) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, e.close()) }()
-	if err := w.writeSessions(*out, e, 0, *n); err != nil {
+	if err := w.writeSessions(*out, *threads, e, 0, *n); err != nil {
 		return err
 	}
 	fmt.Printf("GATEHOUSE_DATABASE_URL='%s' GATEHOUSE_SECRET=... GATEHOUSE_ISSUER=%s bin/gatehouse serve\n", e.url, issuer)
 	return nil
 }
 
-// writeSessions writes the sessions [first, first+n) as lines of a cookie and a CSRF token for bench/wrk/refresh.lua: a
-// Lua table can't have so many constants. Their order does not follow that of the rows.
-func (w *world) writeSessions(file string, e *engine, first, n int) error {
-	lines := make([]string, n)
+// writeSessions shares the sessions [first, first+n) out among wrk's threads, a file for each, as lines of a cookie and a
+// CSRF token: a Lua table can't have so many constants. Their order does not follow that of the rows.
+func (w *world) writeSessions(name string, threads int, e *engine, first, n int) error {
 	step := coprime(n)
-	err := inParallel(n, func(i int) error {
-		session := first + i*step%n
-		c, err := w.cookieOf(session, e.users, 1, e.seededAt)
-		lines[i] = c + " " + w.csrf.Token(sessionID(session)) + "\n"
-		return err
+	return inParallel(threads, func(t int) error {
+		var lines strings.Builder
+		for i := t; i < n; i += threads {
+			session := first + i*step%n
+			c, err := w.cookieOf(session, e.users, 1, e.seededAt)
+			if err != nil {
+				return err
+			}
+			lines.WriteString(c + " " + w.csrf.Token(sessionID(session)) + "\n")
+		}
+		return os.WriteFile(name+"."+strconv.Itoa(t), []byte(lines.String()), 0o600)
 	})
-	return errors.Join(err, os.WriteFile(file, []byte(strings.Join(lines, "")), 0o600))
 }
 
 // byWrk measures the refresh with another load generator than our own.
@@ -64,14 +69,14 @@ func (b *bench) byWrk(ctx context.Context, e *engine, clients int, d time.Durati
 		return err
 	}
 	first, n := e.share(refreshFrom, graceFrom)
-	sessions := filepath.Join(b.dir, "sessions.txt")
-	if err := errors.Join(e.rewind(ctx, first, n), b.writeSessions(sessions, e, first, n)); err != nil {
+	sessions := filepath.Join(b.dir, "sessions")
+	if err := errors.Join(e.rewind(ctx, first, n), b.writeSessions(sessions, clients, e, first, n)); err != nil {
 		return err
 	}
 	count := strconv.Itoa(clients)
 	cmd := exec.CommandContext(ctx, "wrk", "-t"+count, "-c"+count, "-d"+strconv.Itoa(max(1, int(d.Seconds())))+"s", "--latency",
 		"-s", "bench/wrk/refresh.lua", "http://"+e.server.address)
-	cmd.Env = append(os.Environ(), "SESSIONS="+sessions, "THREADS="+count)
+	cmd.Env = append(os.Environ(), "SESSIONS="+sessions)
 	m, err := e.target().around(ctx, func() (measure, error) {
 		out, err := cmd.CombinedOutput()
 		if err != nil {

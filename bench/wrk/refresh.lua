@@ -2,7 +2,7 @@
 --
 --   wrk -t 16 -c 16 -d 30s --latency -s bench/wrk/refresh.lua http://127.0.0.1:8080
 --
--- SESSIONS names the file that `bench wrk` writes, THREADS is the number of threads. There must be as many
+-- SESSIONS is what the files that `bench wrk` writes are called, one for each thread. There must be as many
 -- threads as connections: wrk does not tell which connection an answer came
 -- from, so a thread must have one answer to wait for at a time.
 
@@ -15,16 +15,12 @@ function setup(thread)
   count = count + 1
 end
 
+-- The first threads work while the last are yet to start, so this must not take long.
 function init(args)
-  local total = tonumber(os.getenv("THREADS") or "16")
   sessions, at, failed = {}, 0, 0
-  local n = 0
-  for line in io.lines(os.getenv("SESSIONS") or "sessions.txt") do
-    if n % total == id then
-      local cookie, csrf = string.match(line, "^(%S+) (%S+)$")
-      table.insert(sessions, { cookie, csrf })
-    end
-    n = n + 1
+  for line in io.lines((os.getenv("SESSIONS") or "sessions") .. "." .. id) do
+    local cookie, csrf = string.match(line, "^(%S+) (%S+)$")
+    table.insert(sessions, { cookie, csrf })
   end
 end
 
