@@ -33,20 +33,33 @@ const (
 	idTime     = "ID token verification, µs"
 )
 
-// argon measures how many hashes of the default cost the cores make.
-func (b *bench) argon() {
+// besideArgon measures sign-ins, and how many hashes the cores make just before and after: the machine changes meanwhile.
+func (b *bench) besideArgon(ctx context.Context, s scenario, e *engine, clients int, d time.Duration) error {
+	before := b.argon(d / 3)
+	if err := b.cell(ctx, s, e, clients, d); err != nil {
+		return err
+	}
+	rounds := b.report.cell(key{s.name, e.name, clients}).Rounds
+	rounds[len(rounds)-1].Bare = (before + b.argon(d/3)) / 2
+	return nil
+}
+
+// argon measures how many hashes of the default cost the cores make in a second.
+func (b *bench) argon(d time.Duration) float64 {
 	var n atomic.Int64
 	began, cpu := time.Now(), ownCPU()
 	salt := make([]byte, 16)
 	_ = inParallel(runtime.GOMAXPROCS(0), func(int) error { // no hash fails
-		for time.Since(began) < b.seconds {
+		for time.Since(began) < d {
 			argon2.IDKey([]byte(plain), salt, 2, 19456, 1, 32)
 			n.Add(1)
 		}
 		return nil
 	})
-	b.bareFigure(argonRate, float64(n.Load())/time.Since(began).Seconds())
+	rate := float64(n.Load()) / time.Since(began).Seconds()
+	b.bareFigure(argonRate, rate)
 	b.bareFigure(argonTime, float64((ownCPU()-cpu).Microseconds())/float64(n.Load()))
+	return rate
 }
 
 func (b *bench) bareFigure(name string, value float64) {

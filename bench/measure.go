@@ -31,6 +31,7 @@ type measure struct {
 	Allocations float64 `json:"allocations,omitempty"`
 	Bytes       float64 `json:"allocated_bytes,omitempty"`
 	PeakMemory  int64   `json:"peak_memory_bytes,omitempty"`
+	Bare        float64 `json:"bare_rate,omitempty"` // of the bare function, around it
 }
 
 // gauge is what is read before and after.

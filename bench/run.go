@@ -68,14 +68,14 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 		if only != "" && s.name != only {
 			continue
 		}
-		if s.name == "sign-in" {
-			b.argon()
+		measure, onSQLite := b.cell, b.cell
+		switch s.name {
+		case "refresh":
+			measure = b.besideLimit
+		case "sign-in":
+			measure, onSQLite = b.besideArgon, b.besideArgon
 		}
 		for _, clients := range b.clients {
-			measure := b.cell
-			if s.name == "refresh" {
-				measure = b.besideLimit
-			}
 			if err := measure(ctx, s, pg, clients, b.seconds); err != nil {
 				return err
 			}
@@ -86,7 +86,7 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 			}
 		}
 		for _, clients := range b.clients {
-			if err := b.cell(ctx, s, lite, clients, b.seconds); err != nil {
+			if err := onSQLite(ctx, s, lite, clients, b.seconds); err != nil {
 				return err
 			}
 		}
@@ -94,8 +94,8 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 	return nil
 }
 
-// besideLimit measures a refresh, by both load generators, and its limit in turns, of a second or a third of the time: a machine that others
-// use, too, changes within seconds, and each ratio is to be of one moment.
+// besideLimit measures a refresh, by both load generators, and its limit in turns, of a second or a third of the time:
+// a machine that others use, too, changes within seconds, and each ratio is to be of one moment.
 func (b *bench) besideLimit(ctx context.Context, s scenario, pg *engine, clients int, d time.Duration) error {
 	turn := max(d/3, time.Second)
 	for range d / turn {

@@ -83,8 +83,8 @@ func (r *report) judgeBare(clients []int) {
 			continue
 		}
 		var rates, peaks []float64
-		for i, m := range c.Rounds {
-			rates = append(rates, m.Rate/r.Bare[argonRate][i])
+		for _, m := range c.Rounds {
+			rates = append(rates, m.Rate/m.Bare)
 			peaks = append(peaks, float64(m.PeakMemory)/(1<<20))
 		}
 		r.atLeast(fmt.Sprintf("sign-in / bare argon2id, %s, %d clients", engine, most), .95, rates...)
