@@ -44,7 +44,7 @@ func (b *bench) besideArgon(ctx context.Context, s scenario, e *engine, clients 
 	return nil
 }
 
-// argon measures how many hashes of the default cost the cores make in a second.
+// argon returns how many hashes of the default cost the cores make in a second, measured for d.
 func (b *bench) argon(d time.Duration) float64 {
 	var n atomic.Int64
 	began, cpu := time.Now(), ownCPU()

@@ -172,6 +172,8 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 		r.add(key{"refresh", "postgres", 16}, measure{Rate: rate, P50: 1, P99: float64(4 + i)})
 		r.add(key{"refresh, by wrk", "postgres", 16}, measure{Rate: rate / 2})
 		r.add(key{"refresh", "limit", 16}, measure{Rate: 1500})
+		r.add(key{"sign-in", "postgres", 16}, measure{Rate: rate, Bare: 1020})
+		r.add(key{"sign-in", "sqlite", 16}, measure{Rate: rate, Bare: 1100})
 		r.add(key{"refresh", "peer", 16}, measure{Rate: 300})
 	}
 	if c := r.cell(key{"refresh", "postgres", 16}); c.Median.Rate != 1000 || c.Spread != .2 {
@@ -184,7 +186,7 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 	}
 	for name, want := range map[string]bool{
 		"refresh / pgbench with its statement, 16 clients": true, "refresh, by wrk / pgbench with its statement, 16 clients": false,
-		"refresh p99 / p50, 16 clients":           true,
+		"refresh p99 / p50, 16 clients": true, "sign-in / bare argon2id, postgres, 16 clients": true, "sign-in / bare argon2id, sqlite, 16 clients": false,
 		"refresh / Django peer, each at its best": false, "refresh, SQL statements": true, "binary, MB": false,
 	} {
 		if got, there := verdicts[name]; got != want || !there {

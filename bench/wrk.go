@@ -76,7 +76,7 @@ func (b *bench) byWrk(ctx context.Context, e *engine, clients int, d time.Durati
 	count := strconv.Itoa(clients)
 	cmd := exec.CommandContext(ctx, "wrk", "-t"+count, "-c"+count, "-d"+strconv.Itoa(max(1, int(d.Seconds())))+"s", "--latency",
 		"-s", "bench/wrk/refresh.lua", "http://"+e.server.address)
-	cmd.Env = append(os.Environ(), "SESSIONS="+sessions)
+	cmd.Env = []string{"SESSIONS=" + sessions}
 	m, err := e.target().around(ctx, func() (measure, error) {
 		out, err := cmd.CombinedOutput()
 		if err != nil {
