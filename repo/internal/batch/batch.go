@@ -1,7 +1,7 @@
 // Package batch lets what many ask for at once be done together, as a database
-// does with the commits of many clients: who comes while a batch is under way
-// waits for it, and goes with all who came meanwhile. Who comes alone goes at
-// once.
+// does with the commits of many clients: who comes while others are under way
+// waits for them, and goes with all who came meanwhile. Who comes alone, or among
+// very few, goes at once.
 package batch
 
 import (
@@ -21,6 +21,9 @@ var ErrPanicked = errors.New("batch: the run panicked")
 // changed afterwards.
 type Queue[T any] struct {
 	Size int // how many things a batch has at most; at least 1
+	// Alone is how many are under way at once, each by itself, before the next one waits; at least 1. Where so few ask, to wait
+	// takes longer than a batch saves. Once one waits, all do, until a batch ends and nobody does.
+	Alone int
 	// One batch at a time is best, for then the next one is largest. But when those under way take longer than Patience,
 	// they may hang, and who waits goes without them, in up to Runs at once, which is at least 1.
 	Patience time.Duration
@@ -31,7 +34,8 @@ type Queue[T any] struct {
 	Run func(ctx context.Context, things []T)
 
 	mu      sync.Mutex
-	running int
+	running int       // how many runs are under way
+	loops   int       // how many of them are batches that go on with those who wait
 	started time.Time // the last run
 	waiting []*member[T]
 }
@@ -50,8 +54,9 @@ func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 		return err
 	}
 	q.mu.Lock()
-	if q.running == 0 {
-		q.running, q.started = 1, time.Now()
+	if len(q.waiting) == 0 && q.loops == 0 && q.running < q.Alone {
+		q.running++
+		q.started = time.Now()
 		q.mu.Unlock()
 		err := q.run([]T{thing})
 		q.goOn()
@@ -83,6 +88,7 @@ func (q *Queue[T]) overdue() {
 	defer q.mu.Unlock()
 	if len(q.waiting) > 0 && q.running < q.Runs && time.Since(q.started) >= q.Patience {
 		q.running++
+		q.loops++
 		go q.loop()
 	}
 }
@@ -91,10 +97,11 @@ func (q *Queue[T]) overdue() {
 func (q *Queue[T]) goOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	if len(q.waiting) == 0 {
+	if len(q.waiting) == 0 || q.loops > 0 {
 		q.running--
 		return
 	}
+	q.loops++
 	go q.loop()
 }
 
@@ -123,6 +130,7 @@ func (q *Queue[T]) next() []*member[T] {
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
 		q.running--
+		q.loops--
 		return nil
 	}
 	q.started = time.Now()

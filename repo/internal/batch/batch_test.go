@@ -34,7 +34,7 @@ func (r *recorder) run(_ context.Context, names []string) {
 func newQueue(size, runs int) (*batch.Queue[string], *recorder) {
 	r := &recorder{gate: make(chan struct{})}
 	key := func(name string) string { return name }
-	return &batch.Queue[string]{Size: size, Runs: runs, Patience: time.Second, Key: key, Run: r.run}, r
+	return &batch.Queue[string]{Size: size, Alone: 1, Runs: runs, Patience: time.Second, Key: key, Run: r.run}, r
 }
 
 // do asks for a thing in a goroutine, and returns when all goroutines stand still.
@@ -78,6 +78,41 @@ func TestTogether(t *testing.T) {
 			t.Error(err)
 		}
 		want(t, r, []string{"a"}, []string{"b", "c", "d"}, []string{"b", "e"}, []string{"f"})
+	})
+}
+
+// TestAlone has two under way by themselves: the third one waits, and those who
+// come then wait too, until nobody does.
+func TestAlone(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(3, 1)
+		q.Alone = 2
+		var results []<-chan error
+		ask := func(names ...string) {
+			for _, name := range names {
+				results = append(results, do(t.Context(), q, name))
+			}
+		}
+		ask("a", "b", "c", "d")
+		want(t, r, []string{"a"}, []string{"b"})
+		r.gate <- struct{}{}
+		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"})
+		r.gate <- struct{}{} // the other one alone: those who wait have somebody to go on with them
+		ask("e", "f")
+		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"})
+		r.gate <- struct{}{}
+		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"}, []string{"e", "f"})
+		r.gate <- struct{}{}
+		synctest.Wait() // nobody waits any more
+		ask("g", "h", "i")
+		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"}, []string{"e", "f"}, []string{"g"}, []string{"h"})
+		close(r.gate)
+		for _, result := range results {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
 	})
 }
 
@@ -175,7 +210,7 @@ func TestEachOnce(t *testing.T) {
 		done int
 	}
 	q := &batch.Queue[*thing]{
-		Size: 8, Runs: 2, Patience: time.Microsecond,
+		Size: 8, Alone: 2, Runs: 3, Patience: time.Microsecond,
 		Key: func(th *thing) string { return fmt.Sprint(th.key) },
 		Run: func(_ context.Context, things []*thing) {
 			keys := map[int]bool{}

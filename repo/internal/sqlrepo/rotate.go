@@ -37,9 +37,11 @@ const (
 )
 
 // A batch is as large as what came during the one before, and rarely takes longer than batchPatience, unless its
-// connection hangs.
+// connection hangs. Two refreshes go each by itself: to wait takes longer than a batch of two saves. More would make
+// smaller batches.
 const (
 	maxBatch      = 64
+	maxAlone      = 2
 	batchPatience = 5 * time.Millisecond
 )
 
@@ -60,10 +62,11 @@ func (r *rotation) args() []any { return []any{r.id, r.generation, r.now, r.idle
 // message, that cost.
 func (s *Store) newRotations() *batch.Queue[*rotation] {
 	q := &batch.Queue[*rotation]{
-		Size: maxBatch, Patience: batchPatience, Runs: 1, Key: func(r *rotation) string { return r.id }, Run: s.rotateManySQLite,
+		Size: maxBatch, Alone: 1, Patience: batchPatience, Runs: 1, Key: func(r *rotation) string { return r.id }, Run: s.rotateManySQLite,
 	}
 	if s.postgres() {
 		q.Runs, q.Run = max(1, s.Connections), s.rotateMany
+		q.Alone = min(maxAlone, q.Runs)
 	}
 	return q
 }

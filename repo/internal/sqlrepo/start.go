@@ -69,7 +69,7 @@ func newStarting(begun repo.Session, use repo.Exchange, e repo.AuditEvent) *star
 // newStarts makes the queue of those who exchange; see newRotations.
 func (s *Store) newStarts() *batch.Queue[*starting] {
 	return &batch.Queue[*starting]{
-		Size: maxBatch, Patience: batchPatience, Runs: max(1, s.Connections),
+		Size: maxBatch, Alone: 1, Patience: batchPatience, Runs: max(1, s.Connections),
 		Key: func(b *starting) string { return b.session.Issuer + "\x00" + b.session.Subject }, Run: s.startMany,
 	}
 }
