@@ -53,11 +53,15 @@ func (s *server) log(next http.Handler) http.Handler {
 		began := time.Now() // how long it took, not when it was: no concern of the service's clock
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(status, r)
-		took := time.Since(began)
+		now := time.Now()
+		took := now.Sub(began)
 		s.Observe(strings.TrimSuffix(strings.TrimSuffix(r.Pattern, "{$}"), "/"), status.status, took)
-		s.Logger.LogAttrs(r.Context(), slog.LevelInfo, "request",
-			slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", status.status),
-			slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", infoOf(r.Context()).client.IP))
+		if h := s.Logger.Handler(); h.Enabled(r.Context(), slog.LevelInfo) {
+			line := slog.NewRecord(now, slog.LevelInfo, "request", 0) // LogAttrs would look for the place in the code, which is always this
+			line.AddAttrs(slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", status.status),
+				slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", infoOf(r.Context()).client.IP))
+			_ = h.Handle(r.Context(), line) // as a Logger does: there is nobody to tell
+		}
 	})
 }
 
