@@ -148,13 +148,16 @@ func (p *peer) target() target {
 	return target{address: p.server.address, pid: p.server.cmd.Process.Pid, forks: true, postmaster: p.postmaster}
 }
 
-// cell measures what the peer has of a scenario.
-func (p *peer) cell(ctx context.Context, scenario string, clients int) error {
+// cell measures a scenario that the peer has, if there is one.
+func (p *peer) cell(ctx context.Context, scenario string, clients int, d time.Duration) error {
+	if p == nil {
+		return nil
+	}
 	workers, err := p.workers(ctx, scenario, clients)
-	if workers == nil {
+	if err != nil {
 		return err
 	}
-	m, err := p.target().measure(ctx, workers, p.b.seconds)
+	m, err := p.target().measure(ctx, workers, d)
 	if err != nil {
 		return fmt.Errorf("%s by the peer, %d clients: %w", scenario, clients, err)
 	}
@@ -187,7 +190,7 @@ func (f *peerRefresher) took(r *reply) error {
 	return nil
 }
 
-// workers returns nil where the peer has no such scenario.
+// workers returns the clients of a scenario that the peer has.
 func (p *peer) workers(ctx context.Context, scenario string, clients int) ([]worker, error) {
 	post := func(body string) []byte { return post("/"+scenario+"/", "", body) }
 	switch scenario {
@@ -216,5 +219,5 @@ func (p *peer) workers(ctx context.Context, scenario string, clients int) ([]wor
 			return post(`{"id_token":"` + p.b.idp.pairs[i].id + `","access_token":"` + p.b.idp.pairs[i].access + `"}`), nil
 		})
 	}
-	return nil, nil
+	return nil, fmt.Errorf("the peer has no %s", scenario)
 }

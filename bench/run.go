@@ -68,22 +68,14 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 		if only != "" && s.name != only {
 			continue
 		}
-		measure, onSQLite := b.cell, b.cell
-		switch s.name {
-		case "refresh":
-			measure = b.besideLimit
-		case "sign-in":
-			measure, onSQLite = b.besideArgon, b.besideArgon
-		}
 		for _, clients := range b.clients {
-			if err := measure(ctx, s, pg, clients, b.seconds); err != nil {
+			if err := b.onPostgres(ctx, s, pg, p, clients); err != nil {
 				return err
 			}
-			if p != nil {
-				if err := p.cell(ctx, s.name, clients); err != nil {
-					return err
-				}
-			}
+		}
+		onSQLite := b.cell
+		if s.name == "sign-in" {
+			onSQLite = b.besideArgon
 		}
 		for _, clients := range b.clients {
 			if err := onSQLite(ctx, s, lite, clients, b.seconds); err != nil {
@@ -94,18 +86,35 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 	return nil
 }
 
-// besideLimit measures a refresh, by both load generators, and its limit in turns, of a second or a third of the time:
-// a machine that others use, too, changes within seconds, and each ratio is to be of one moment.
-func (b *bench) besideLimit(ctx context.Context, s scenario, pg *engine, clients int, d time.Duration) error {
-	turn := max(d/3, time.Second)
-	for range d / turn {
-		if err := b.limit(ctx, pg, clients, turn); err != nil {
+// onPostgres measures a scenario and what it is compared with. They take turns, of a second or a third of the time, but
+// where that is too little for the peer: a machine that others use, too, changes within seconds.
+func (b *bench) onPostgres(ctx context.Context, s scenario, pg *engine, p *peer, clients int) error {
+	turn := max(b.seconds/3, time.Second)
+	switch s.name {
+	case "refresh", "verify", "social-exchange":
+	case "sign-in":
+		if err := b.besideArgon(ctx, s, pg, clients, b.seconds); err != nil {
 			return err
+		}
+		return p.cell(ctx, s.name, clients, b.seconds)
+	default:
+		return b.cell(ctx, s, pg, clients, b.seconds)
+	}
+	for range b.seconds / turn {
+		if s.name == "refresh" {
+			if err := b.limit(ctx, pg, clients, turn); err != nil {
+				return err
+			}
 		}
 		if err := b.cell(ctx, s, pg, clients, turn); err != nil {
 			return err
 		}
-		if err := b.byWrk(ctx, pg, clients, turn); err != nil {
+		if s.name == "refresh" {
+			if err := b.byWrk(ctx, pg, clients, turn); err != nil {
+				return err
+			}
+		}
+		if err := p.cell(ctx, s.name, clients, turn); err != nil {
 			return err
 		}
 	}
