@@ -148,7 +148,7 @@ func (p *peer) target() target {
 	return target{address: p.server.address, pid: p.server.cmd.Process.Pid, forks: true, postmaster: p.postmaster}
 }
 
-// cell measures a scenario that the peer has, if there is one.
+// cell measures a scenario that the peer has, if there is a peer.
 func (p *peer) cell(ctx context.Context, scenario string, clients int, d time.Duration) error {
 	if p == nil {
 		return nil

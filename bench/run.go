@@ -91,7 +91,7 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 func (b *bench) onPostgres(ctx context.Context, s scenario, pg *engine, p *peer, clients int) error {
 	turn := max(b.seconds/3, time.Second)
 	switch s.name {
-	case "refresh", "verify", "social-exchange":
+	case "refresh", "verify", "social-exchange": // in turns
 	case "sign-in":
 		if err := b.besideArgon(ctx, s, pg, clients, b.seconds); err != nil {
 			return err
