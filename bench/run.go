@@ -100,7 +100,7 @@ func (b *bench) onPostgres(ctx context.Context, s scenario, pg *engine, p *peer,
 	default:
 		return b.cell(ctx, s, pg, clients, b.seconds)
 	}
-	for range b.seconds / turn {
+	for range max(1, b.seconds/turn) {
 		if s.name == "refresh" {
 			if err := b.limit(ctx, pg, clients, turn); err != nil {
 				return err
