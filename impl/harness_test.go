@@ -194,6 +194,10 @@ func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 		}
 		return j
 	}
+	contract, err := impl.NewContract(gatehouse.OpenAPI)
+	if err != nil {
+		t.Fatal(err)
+	}
 	h := &harness{fakes: f, refresh: jar("refresh_cookie"), csrf: cookie.NewCSRF([]byte("csrf key"))}
 	h.config = impl.Config{
 		Sessions: f, Tokens: f, Store: f, Revocations: f,
@@ -201,13 +205,12 @@ func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 		Issuer: "https://auth.test", BasePath: "/auth", MaxBody: 64 << 10, RequestTimeout: time.Minute, JWKSMaxAge: 5 * time.Minute,
 		UserFields: []string{"id", "username", "email", "email_verified", "first_name", "last_name", "is_active", "is_staff",
 			"is_superuser", "date_joined", "last_login", "attributes"},
-		OpenAPI: gatehouse.OpenAPI, Version: "test", Now: func() time.Time { return now },
+		Contract: contract, Version: "test", Now: func() time.Time { return now },
 		Logger: slog.New(impl.LogHandler(slog.NewJSONHandler(&f.logged, nil))),
 	}
 	if change != nil {
 		change(&h.config)
 	}
-	var err error
 	if h.handler, err = impl.New(h.config); err != nil {
 		t.Fatal(err)
 	}

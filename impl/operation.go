@@ -34,6 +34,6 @@ func (s *server) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObje
 // GetOpenAPI hands out the contract.
 func (s *server) GetOpenAPI(context.Context, api.GetOpenAPIRequestObject) (api.GetOpenAPIResponseObject, error) {
 	return api.GetOpenAPI200ApplicationYamlResponse{
-		Body: bytes.NewReader(s.OpenAPI), ContentLength: int64(len(s.OpenAPI)),
+		Body: bytes.NewReader(s.Contract.text), ContentLength: int64(len(s.Contract.text)),
 	}, nil
 }

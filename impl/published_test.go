@@ -113,7 +113,7 @@ func TestNewRefuses(t *testing.T) {
 	whole := newHarness(t, nil).config
 	for _, name := range []string{
 		"Sessions", "Tokens", "Store", "Revocations", "RefreshCookie", "CSRFCookie", "CSRF", "Issuer", "BasePath", "MaxBody", "RequestTimeout",
-		"JWKSMaxAge", "OpenAPI", "Now", "Logger",
+		"JWKSMaxAge", "Contract", "Now", "Logger",
 	} {
 		c := whole
 		reflect.ValueOf(&c).Elem().FieldByName(name).SetZero()
@@ -121,9 +121,15 @@ func TestNewRefuses(t *testing.T) {
 			t.Errorf("without %s: %v", name, err)
 		}
 	}
+	if _, err := impl.NewContract([]byte("openapi: [")); err == nil {
+		t.Error("a contract that is none was taken")
+	}
+	empty, err := impl.NewContract([]byte("openapi: 3.0.3\ninfo: {title: t, version: v}\npaths: {}\n"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for what, spoil := range map[string]func(*impl.Config){
-		"a contract that is none":           func(c *impl.Config) { c.OpenAPI = []byte("openapi: [") },
-		"a contract without the operations": func(c *impl.Config) { c.OpenAPI = []byte("openapi: 3.0.3\ninfo: {title: t, version: v}\npaths: {}\n") },
+		"a contract without the operations": func(c *impl.Config) { c.Contract = empty },
 		"an origin with a path":             func(c *impl.Config) { c.Origins = []string{"https://app.test/path"} },
 	} {
 		c := whole

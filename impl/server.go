@@ -14,7 +14,6 @@ import (
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/gatehouse-auth/gatehouse/session"
 	"github.com/gatehouse-auth/gatehouse/tokens"
-	"github.com/getkin/kin-openapi/openapi3"
 )
 
 // Sessions is what the handlers ask of package session.
@@ -79,8 +78,8 @@ type Config struct {
 	UserIDNumber   bool            // the id of `user` is a JSON number where it can be
 	ForwardHeaders []ForwardHeader // claims that proxies get; nil: none
 
-	OpenAPI []byte // the contract, in YAML or JSON: requests are validated against it, and it is served as it is
-	Version string
+	Contract *Contract
+	Version  string
 	// Closing ends when the server stops accepting work; readiness then says so. nil: never.
 	Closing context.Context //nolint:containedctx // a signal, not a deadline
 	Now     func() time.Time
@@ -117,12 +116,8 @@ func New(c Config) (http.Handler, error) {
 			return nil, fmt.Errorf("impl: an origin: %w", err)
 		}
 	}
-	doc, err := openapi3.NewLoader().LoadFromData(c.OpenAPI) // faster than api.GetSpec, whose one long line YAML's reader suffers from
-	if err != nil {
-		return nil, fmt.Errorf("impl: reading the contract: %w", err)
-	}
-	s.docs = s.renderDocs(doc)
-	rt := newRouter(s, doc)
+	s.docs = s.renderDocs(c.Contract.doc)
+	rt := newRouter(s, c.Contract.doc)
 	strict := api.NewStrictHandlerWithOptions(s, []api.StrictMiddlewareFunc{requireResponse}, api.StrictHTTPServerOptions{
 		RequestErrorHandlerFunc: s.bindingError, ResponseErrorHandlerFunc: s.writeProblem,
 	})
@@ -139,8 +134,8 @@ func (c Config) check() error {
 		return errors.New("impl: Sessions, Tokens, Store and Revocations are required")
 	case c.RefreshCookie == nil, c.CSRFCookie == nil, c.CSRF == nil:
 		return errors.New("impl: RefreshCookie, CSRFCookie and CSRF are required")
-	case c.Issuer == "", c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.OpenAPI == nil, c.Now == nil, c.Logger == nil:
-		return errors.New("impl: Issuer, BasePath, MaxBody, RequestTimeout, JWKSMaxAge, OpenAPI, Now and Logger are required")
+	case c.Issuer == "", c.BasePath == "", c.MaxBody <= 0, c.RequestTimeout <= 0, c.JWKSMaxAge <= 0, c.Contract == nil, c.Now == nil, c.Logger == nil:
+		return errors.New("impl: Issuer, BasePath, MaxBody, RequestTimeout, JWKSMaxAge, Contract, Now and Logger are required")
 	}
 	return nil
 }

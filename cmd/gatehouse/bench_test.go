@@ -54,7 +54,7 @@ func newHot(tb testing.TB, database string) *hot {
 	if err := store.Migrate(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
-	svc, err := wire(tb.Context(), c, store, newLogger(io.Discard, c.Log), newMetrics(), context.Background())
+	svc, err := wire(tb.Context(), c, store, readContract(), newLogger(io.Discard, c.Log), newMetrics(), context.Background())
 	if err != nil {
 		tb.Fatal(err)
 	}

@@ -43,6 +43,7 @@ func (c *cli) serveCommand() *cobra.Command {
 
 // serve runs the server until the context ends.
 func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development bool) error {
+	contract := readContract()
 	log := newLines(c.err)
 	defer log.flush()
 	logger := newLogger(log, cfg.Log)
@@ -57,7 +58,7 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	closing, announce := context.WithCancel(context.Background())
 	defer announce()
 	m := newMetrics()
-	svc, err := wire(ctx, cfg, store, logger, m, closing)
+	svc, err := wire(ctx, cfg, store, contract, logger, m, closing)
 	if err != nil {
 		return err
 	}

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse"
@@ -59,7 +60,9 @@ type service struct {
 
 // wire builds the service from the configuration. It does no I/O but what the
 // signing keys need.
-func wire(ctx context.Context, c config.Config, store repo.Repository, logger *slog.Logger, m *metrics, closing context.Context) (*service, error) {
+func wire(
+	ctx context.Context, c config.Config, store repo.Repository, contract reading, logger *slog.Logger, m *metrics, closing context.Context,
+) (*service, error) {
 	issuer, err := newTokens(c, store, logger)
 	if err != nil {
 		return nil, err
@@ -92,7 +95,7 @@ func wire(ctx context.Context, c config.Config, store repo.Repository, logger *s
 	if err != nil {
 		return nil, err
 	}
-	svc.handler, err = newHandler(c, store, issuer, sessions, revocations, logger, m, closing)
+	svc.handler, err = newHandler(c, store, contract, issuer, sessions, revocations, logger, m, closing)
 	return svc, err
 }
 
@@ -166,10 +169,14 @@ func newSessions(c config.Config, store repo.Repository, svc *service, logger *s
 }
 
 func newHandler(
-	c config.Config, store repo.Repository, issuer *tokens.Service, sessions *session.Service, revocations *session.Revocations,
+	c config.Config, store repo.Repository, contract reading, issuer *tokens.Service, sessions *session.Service, revocations *session.Revocations,
 	logger *slog.Logger, m *metrics, closing context.Context,
 ) (http.Handler, error) {
 	refresh, csrf, err := cookieJars(c)
+	if err != nil {
+		return nil, err
+	}
+	doc, err := contract()
 	if err != nil {
 		return nil, err
 	}
@@ -179,8 +186,19 @@ func newHandler(
 		Issuer: c.Issuer, BasePath: c.BasePath, Origins: c.CORS.Origins, TrustedProxies: c.TrustedProxies,
 		MaxBody: c.Server.MaxBody, RequestTimeout: c.Server.RequestTimeout, JWKSMaxAge: c.Keys.JWKSMaxAge,
 		UserFields: c.UserFields, UserIDNumber: c.Tokens.UserIDType == "number", ForwardHeaders: forwardHeaders(c),
-		OpenAPI: gatehouse.OpenAPI, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger, Observe: m.observe,
+		Contract: doc, Version: buildVersion(), Closing: closing, Now: time.Now, Logger: logger, Observe: m.observe,
 	})
+}
+
+// reading waits for the contract, which is being read.
+type reading func() (*impl.Contract, error)
+
+// readContract begins to read the contract: that takes a third of the start,
+// another the database, and neither needs the other.
+func readContract() reading {
+	read := sync.OnceValues(func() (*impl.Contract, error) { return impl.NewContract(gatehouse.OpenAPI) })
+	go read() //nolint:errcheck // whoever waits for it gets the error
+	return read
 }
 
 // prepareStore brings the schema up to date where that is wanted, or is the
