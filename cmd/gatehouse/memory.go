@@ -22,28 +22,40 @@ const (
 	memoryWatched = time.Second
 )
 
-// watchMemory bounds the memory until the context ends: by 64 MiB and that of the
-// password hashes which may run at once, and where more than that is in use, by
-// twice what is. It does nothing where GOGC or GOMEMLIMIT say something else.
-func watchMemory(ctx context.Context, p config.Passwords) error {
+// limitMemory bounds the memory by 64 MiB and that of the password hashes which
+// may run at once, and returns the bound of the heap. It does nothing, and returns
+// 0, where GOGC or GOMEMLIMIT say something else.
+func limitMemory(p config.Passwords) (least int64) {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return nil
+		return 0
 	}
 	hashes := p.MaxConcurrent
 	if hashes == 0 {
 		hashes = runtime.GOMAXPROCS(0)
 	}
-	least := int64(memoryFloor-besideHeap) + int64(hashes)*int64(p.Memory)<<10
+	least = int64(memoryFloor-besideHeap) + int64(hashes)*int64(p.Memory)<<10
 	debug.SetMemoryLimit(least)
 	debug.SetGCPercent(gcPercent)
-	debug.FreeOSMemory() // what reading the contract and the configuration has taken
+	return least
+}
+
+// watchMemory gives back what the start has taken, and where more than least is in
+// use, has the bound follow it, until the context ends: twice what is. With no
+// least it does nothing.
+func watchMemory(ctx context.Context, least int64) error {
+	if least == 0 {
+		return nil
+	}
 	ticker := time.NewTicker(memoryWatched)
 	defer ticker.Stop()
-	for limit := least; ; {
+	for limit, starting := least, true; ; starting = false {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-ticker.C:
+		}
+		if starting {
+			debug.FreeOSMemory()
 		}
 		if now := memoryLimit(least, liveHeap()); now != limit {
 			limit = now

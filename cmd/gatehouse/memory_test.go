@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"runtime/debug"
 	"testing"
 
 	"github.com/gatehouse-auth/gatehouse/config"
@@ -25,7 +26,12 @@ func TestMemoryLimit(t *testing.T) {
 
 func TestMemoryIsTheOperatorsWhereHeSaysSo(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "1GiB")
-	if err := watchMemory(context.Background(), config.Passwords{}); err != nil { // it would not return
+	before := debug.SetMemoryLimit(-1)
+	least := limitMemory(config.Passwords{})
+	if after := debug.SetMemoryLimit(-1); least != 0 || after != before {
+		t.Error(least, before, after)
+	}
+	if err := watchMemory(context.Background(), least); err != nil { // it would not return
 		t.Error(err)
 	}
 }

@@ -43,6 +43,7 @@ func (c *cli) serveCommand() *cobra.Command {
 
 // serve runs the server until the context ends.
 func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development bool) error {
+	memory := limitMemory(cfg.Passwords) // before the start makes its garbage
 	contract := readContract()
 	log := newLines(c.err)
 	defer log.flush()
@@ -77,7 +78,7 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	logger.Info("serving", "address", listener.Addr().String(), "issuer", cfg.Issuer, "version", buildVersion())
 
 	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return watchMemory(ctx, cfg.Passwords) })
+	group.Go(func() error { return watchMemory(ctx, memory) })
 	group.Go(func() error { return ignoreEnd(svc.tokens.Run(ctx)) })
 	if svc.keySets != nil {
 		group.Go(func() error { return ignoreEnd(svc.keySets.Run(ctx)) })
