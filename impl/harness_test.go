@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -180,6 +181,9 @@ type harness struct {
 	csrf    *cookie.CSRF
 }
 
+// readContract reads the contract once for all tests.
+var readContract = sync.OnceValues(func() (*impl.Contract, error) { return impl.NewContract(gatehouse.OpenAPI) })
+
 // newHarness builds the service; change may alter its configuration.
 func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 	t.Helper()
@@ -194,7 +198,7 @@ func newHarness(t *testing.T, change func(*impl.Config)) *harness {
 		}
 		return j
 	}
-	contract, err := impl.NewContract(gatehouse.OpenAPI)
+	contract, err := readContract()
 	if err != nil {
 		t.Fatal(err)
 	}
