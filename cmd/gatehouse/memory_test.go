@@ -24,6 +24,23 @@ func TestMemoryLimit(t *testing.T) {
 	}
 }
 
+func TestMemoryIsBoundedFromTheStart(t *testing.T) {
+	t.Setenv("GOGC", "")
+	t.Setenv("GOMEMLIMIT", "")
+	limit, percent := debug.SetMemoryLimit(-1), debug.SetGCPercent(100)
+	t.Cleanup(func() {
+		debug.SetMemoryLimit(limit)
+		debug.SetGCPercent(percent)
+	})
+	least := limitMemory(config.Passwords{MaxConcurrent: 3, Memory: 19 << 10})
+	if set := debug.SetMemoryLimit(-1); least != (64-26+3*19)<<20 || set != least {
+		t.Errorf("the bound is %d, and %d is set", least, set)
+	}
+	if set := debug.SetGCPercent(100); set != gcPercent {
+		t.Errorf("garbage is collected at %d %%", set)
+	}
+}
+
 func TestMemoryIsTheOperatorsWhereHeSaysSo(t *testing.T) {
 	t.Setenv("GOMEMLIMIT", "1GiB")
 	before := debug.SetMemoryLimit(-1)

@@ -193,8 +193,8 @@ func newHandler(
 // reading waits for the contract, which is being read.
 type reading func() (*impl.Contract, error)
 
-// readContract begins to read the contract: that takes a third of the start,
-// another the database, and neither needs the other.
+// readContract begins to read the contract: that takes a quarter of the start, the
+// database a sixth, and neither needs the other.
 func readContract() reading {
 	read := sync.OnceValues(func() (*impl.Contract, error) { return impl.NewContract(gatehouse.OpenAPI) })
 	go read() //nolint:errcheck // whoever waits for it gets the error
