@@ -66,10 +66,14 @@ func newStarting(begun repo.Session, use repo.Exchange, e repo.AuditEvent) *star
 	return &starting{session: begun, use: use, event: e, args: args}
 }
 
+// An exchange writes five rows where a refresh writes one. With batchPatience its batches were often given up on while
+// they worked, and two of half the size cost Postgres more.
+const startPatience = 20 * time.Millisecond
+
 // newStarts makes the queue of those who exchange; see newRotations.
 func (s *Store) newStarts() *batch.Queue[*starting] {
 	return &batch.Queue[*starting]{
-		Size: maxBatch, Alone: 1, Patience: batchPatience, Runs: max(1, s.Connections),
+		Size: maxBatch, Alone: 1, Patience: startPatience, Runs: max(1, s.Connections),
 		Key: func(b *starting) string { return b.session.Issuer + "\x00" + b.session.Subject }, Run: s.startMany,
 	}
 }
