@@ -172,6 +172,7 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 		r.add(key{"refresh", "postgres", 16}, measure{Rate: rate, P50: 1, P99: float64(4 + i)})
 		r.add(key{"refresh, by wrk", "postgres", 16}, measure{Rate: rate / 2})
 		r.add(key{"refresh", "limit", 16}, measure{Rate: 1500})
+		r.add(key{"refresh", "plain", 16}, measure{Rate: 2000})
 		r.add(key{"sign-in", "postgres", 16}, measure{Rate: rate, Bare: 1020})
 		r.add(key{"sign-in", "sqlite", 16}, measure{Rate: rate, Bare: 1100})
 		r.add(key{"refresh", "peer", 16}, measure{Rate: 300})
@@ -196,7 +197,11 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 	if err := xml.Unmarshal([]byte(r.chart()), new(struct{ XMLName xml.Name })); err != nil {
 		t.Errorf("the chart: %v", err)
 	}
-	if !strings.Contains(r.table(), "| refresh | postgres | 16 | 1000 | 20 % |") {
-		t.Error(r.table())
+	for _, want := range []string{
+		"| refresh | postgres | 16 | 1000 | 20 % |", "| refresh / net/http and lib/pq alone, 16 clients |  | 0.5 | 0.45, 0.5, 0.55 |  |",
+	} {
+		if !strings.Contains(r.table(), want) {
+			t.Errorf("no %q in\n%s", want, r.table())
+		}
 	}
 }

@@ -14,7 +14,7 @@ const (
 	barGap     = 4
 )
 
-var chartColours = map[string]string{"limit": "#9aa5b1", "postgres": "#1f6feb", "sqlite": "#2da44e", "peer": "#bf8700"}
+var chartColours = map[string]string{"limit": "#9aa5b1", "plain": "#6e7781", "postgres": "#1f6feb", "sqlite": "#2da44e", "peer": "#bf8700"}
 
 // chart draws the rates as bars on a logarithmic scale, since they differ by
 // orders of magnitude: a tenfold rate is always the same length more.

@@ -37,6 +37,8 @@ func command(ctx context.Context, args []string) error {
 		return commandGrowth(ctx, args, quick)
 	case "wrk":
 		return commandWrk(ctx, args)
+	case "plain":
+		return commandPlain(ctx, args)
 	default:
 		return fmt.Errorf("there is no command %q: run, growth, wrk", name)
 	}

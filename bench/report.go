@@ -13,7 +13,7 @@ import (
 // key names a cell of the table.
 type key struct {
 	Scenario string `json:"scenario"`
-	Engine   string `json:"engine"` // postgres, sqlite; limit: pgbench; peer: Django
+	Engine   string `json:"engine"` // postgres, sqlite; limit: pgbench; plain: net/http and lib/pq alone; peer: Django
 	Clients  int    `json:"clients"`
 }
 

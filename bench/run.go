@@ -10,6 +10,13 @@ import (
 // Rows of a run that is not about growth.
 const runUsers, runSessions = 10_000, 100_000
 
+// sides are those who are measured.
+type sides struct {
+	postgres, sqlite *engine
+	plain            *engine // what net/http and lib/pq do with the refresh statement alone
+	peer             *peer   // nil: none
+}
+
 // run measures everything, round by round: what is compared is measured near
 // each other in time.
 func (b *bench) run(ctx context.Context, only string, everything bool) (err error) {
@@ -35,30 +42,34 @@ func (b *bench) run(ctx context.Context, only string, everything bool) (err erro
 	if err := b.countStatements(ctx, pg, scenarios()); err != nil {
 		return err
 	}
-	var p *peer
+	all := sides{postgres: pg, sqlite: lite}
 	if everything {
 		if err := b.measureProgram(ctx, []*engine{pg, lite}); err != nil {
 			return err
 		}
-		if p, err = b.startPeer(ctx, pg); err != nil {
+		if all.peer, err = b.startPeer(ctx, pg); err != nil {
 			return err
 		}
-		defer func() { err = errors.Join(err, p.close()) }()
+		defer func() { err = errors.Join(err, all.peer.close()) }()
 	}
+	if all.plain, err = b.startPlain(ctx, pg); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, all.plain.server.stop()) }()
 	for _, e := range []*engine{pg, lite} {
 		if e.server, err = startServer(ctx, b.settings(e.url)); err != nil {
 			return err
 		}
 	}
 	for range b.rounds {
-		if err := b.round(ctx, pg, lite, p, only, everything); err != nil {
+		if err := b.round(ctx, all, only, everything); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only string, everything bool) error {
+func (b *bench) round(ctx context.Context, all sides, only string, everything bool) error {
 	if everything {
 		if err := b.signatures(ctx); err != nil {
 			return err
@@ -69,7 +80,7 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 			continue
 		}
 		for _, clients := range b.clients {
-			if err := b.onPostgres(ctx, s, pg, p, clients); err != nil {
+			if err := b.onPostgres(ctx, s, all, clients); err != nil {
 				return err
 			}
 		}
@@ -78,7 +89,7 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 			onSQLite = b.besideArgon
 		}
 		for _, clients := range b.clients {
-			if err := onSQLite(ctx, s, lite, clients, b.seconds); err != nil {
+			if err := onSQLite(ctx, s, all.sqlite, clients, b.seconds); err != nil {
 				return err
 			}
 		}
@@ -88,21 +99,24 @@ func (b *bench) round(ctx context.Context, pg, lite *engine, p *peer, only strin
 
 // onPostgres measures a scenario and what it is compared with. They take turns, of a second or a third of the time, but
 // where that is too little for the peer: a machine that others use, too, changes within seconds.
-func (b *bench) onPostgres(ctx context.Context, s scenario, pg *engine, p *peer, clients int) error {
-	turn := max(b.seconds/3, time.Second)
+func (b *bench) onPostgres(ctx context.Context, s scenario, all sides, clients int) error {
+	pg, turn := all.postgres, max(b.seconds/3, time.Second)
 	switch s.name {
 	case "refresh", "verify", "social-exchange": // in turns
 	case "sign-in":
 		if err := b.besideArgon(ctx, s, pg, clients, b.seconds); err != nil {
 			return err
 		}
-		return p.cell(ctx, s.name, clients, b.seconds)
+		return all.peer.cell(ctx, s.name, clients, b.seconds)
 	default:
 		return b.cell(ctx, s, pg, clients, b.seconds)
 	}
 	for range max(1, b.seconds/turn) {
 		if s.name == "refresh" {
 			if err := b.limit(ctx, pg, clients, turn); err != nil {
+				return err
+			}
+			if err := b.cell(ctx, scenario{"refresh", preparePlain}, all.plain, clients, turn); err != nil {
 				return err
 			}
 		}
@@ -114,7 +128,7 @@ func (b *bench) onPostgres(ctx context.Context, s scenario, pg *engine, p *peer,
 				return err
 			}
 		}
-		if err := p.cell(ctx, s.name, clients, turn); err != nil {
+		if err := all.peer.cell(ctx, s.name, clients, turn); err != nil {
 			return err
 		}
 	}

@@ -17,10 +17,14 @@ type verdict struct {
 }
 
 func (v verdict) word() string {
-	if v.Pass {
+	switch {
+	case v.Want == "":
+		return "" // it is told, not judged
+	case v.Pass:
 		return "pass"
+	default:
+		return "MISS"
 	}
-	return "MISS"
 }
 
 // atLeast and atMost hold the median of the rounds to a bound.
@@ -40,6 +44,13 @@ func (r *report) atMost(name string, bound float64, rounds ...float64) {
 	r.Targets = append(r.Targets, verdict{name, fmt.Sprintf("≤ %.3g", bound), got, rounds, got <= bound})
 }
 
+// tell has the median of the rounds beside the targets.
+func (r *report) tell(name string, rounds ...float64) {
+	if len(rounds) > 0 {
+		r.Targets = append(r.Targets, verdict{name, "", median(rounds), rounds, true})
+	}
+}
+
 // judge holds the report to the targets. All are ratios within one run, or counts.
 func (r *report) judge(clients []int) {
 	r.Targets = nil
@@ -48,6 +59,11 @@ func (r *report) judge(clients []int) {
 		for _, n := range clients {
 			r.atLeast(fmt.Sprintf("%s / pgbench with its statement, %d clients", scenario, n), .5, r.ratios(on(scenario, n), key{"refresh", "limit", n})...)
 		}
+	}
+	for _, n := range clients {
+		plain := key{"refresh", "plain", n}
+		r.tell(fmt.Sprintf("net/http and lib/pq with that statement alone / pgbench, %d clients", n), r.ratios(plain, key{"refresh", "limit", n})...)
+		r.tell(fmt.Sprintf("refresh / net/http and lib/pq alone, %d clients", n), r.ratios(on("refresh", n), plain)...)
 	}
 	for _, n := range clients {
 		var tails []float64
