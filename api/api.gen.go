@@ -1067,6 +1067,9 @@ type ClientInterface interface {
 	// A code opens one session. The same code again gets the same session for a retry from the same
 	// client shortly afterwards, with the same `code_verifier` and `idp`.
 	//
+	// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+	// `Retry-After` has passed, and the provider is not asked.
+	//
 	// Takes any type of body and a specified content type.
 	//
 	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
@@ -1080,6 +1083,9 @@ type ClientInterface interface {
 	//
 	// A code opens one session. The same code again gets the same session for a retry from the same
 	// client shortly afterwards, with the same `code_verifier` and `idp`.
+	//
+	// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+	// `Retry-After` has passed, and the provider is not asked.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -1465,6 +1471,9 @@ func (c *Client) GetAuthorizeURL(ctx context.Context, params *GetAuthorizeURLPar
 // A code opens one session. The same code again gets the same session for a retry from the same
 // client shortly afterwards, with the same `code_verifier` and `idp`.
 //
+// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+// `Retry-After` has passed, and the provider is not asked.
+//
 // Takes any type of body and a specified content type.
 //
 // Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
@@ -1488,6 +1497,9 @@ func (c *Client) CodeExchangeWithBody(ctx context.Context, contentType string, b
 //
 // A code opens one session. The same code again gets the same session for a retry from the same
 // client shortly afterwards, with the same `code_verifier` and `idp`.
+//
+// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+// `Retry-After` has passed, and the provider is not asked.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -3031,6 +3043,9 @@ type ClientWithResponsesInterface interface {
 	// A code opens one session. The same code again gets the same session for a retry from the same
 	// client shortly afterwards, with the same `code_verifier` and `idp`.
 	//
+	// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+	// `Retry-After` has passed, and the provider is not asked.
+	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
@@ -3044,6 +3059,9 @@ type ClientWithResponsesInterface interface {
 	//
 	// A code opens one session. The same code again gets the same session for a retry from the same
 	// client shortly afterwards, with the same `code_verifier` and `idp`.
+	//
+	// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+	// `Retry-After` has passed, and the provider is not asked.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -3760,6 +3778,12 @@ type CodeExchangeResponse415Headers struct {
 	XRequestID *string
 }
 
+// CodeExchangeResponse429Headers the declared response headers of an HTTP 429 response for CodeExchange
+type CodeExchangeResponse429Headers struct {
+	RetryAfter int
+	XRequestID *string
+}
+
 // CodeExchangeResponse500Headers the declared response headers of an HTTP 500 response for CodeExchange
 type CodeExchangeResponse500Headers struct {
 	XRequestID *string
@@ -3790,6 +3814,8 @@ type CodeExchangeResponse struct {
 	ApplicationProblemJSON413 *BodyTooLarge
 	// ApplicationProblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationProblemJSON415 *UnsupportedMediaType
+	// ApplicationProblemJSON429 the response for an HTTP 429 `application/problem+json` response
+	ApplicationProblemJSON429 *TooManyAttempts
 	// ApplicationProblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationProblemJSON500 *InternalError
 	// ApplicationProblemJSON503 the response for an HTTP 503 `application/problem+json` response
@@ -3810,6 +3836,8 @@ type CodeExchangeResponse struct {
 	Headers413 *CodeExchangeResponse413Headers
 	// Headers415 the parsed response headers for an HTTP 415 response
 	Headers415 *CodeExchangeResponse415Headers
+	// Headers429 the parsed response headers for an HTTP 429 response
+	Headers429 *CodeExchangeResponse429Headers
 	// Headers500 the parsed response headers for an HTTP 500 response
 	Headers500 *CodeExchangeResponse500Headers
 	// Headers503 the parsed response headers for an HTTP 503 response
@@ -3854,6 +3882,11 @@ func (r CodeExchangeResponse) GetApplicationProblemJSON413() *BodyTooLarge {
 // GetApplicationProblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r CodeExchangeResponse) GetApplicationProblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationProblemJSON415
+}
+
+// GetApplicationProblemJSON429 returns the response for an HTTP 429 `application/problem+json` response
+func (r CodeExchangeResponse) GetApplicationProblemJSON429() *TooManyAttempts {
+	return r.ApplicationProblemJSON429
 }
 
 // GetApplicationProblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -6084,6 +6117,9 @@ func (c *ClientWithResponses) GetAuthorizeURLWithResponse(ctx context.Context, p
 // A code opens one session. The same code again gets the same session for a retry from the same
 // client shortly afterwards, with the same `code_verifier` and `idp`.
 //
+// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+// `Retry-After` has passed, and the provider is not asked.
+//
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
 // Corresponds with POST /auth/code-exchange/ (the `CodeExchange` operationId).
@@ -6103,6 +6139,9 @@ func (c *ClientWithResponses) CodeExchangeWithBodyWithResponse(ctx context.Conte
 //
 // A code opens one session. The same code again gets the same session for a retry from the same
 // client shortly afterwards, with the same `code_verifier` and `idp`.
+//
+// Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+// `Retry-After` has passed, and the provider is not asked.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -7100,6 +7139,13 @@ func ParseCodeExchangeResponse(rsp *http.Response) (*CodeExchangeResponse, error
 		}
 		response.ApplicationProblemJSON415 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 429:
+		var dest TooManyAttempts
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationProblemJSON429 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -7218,6 +7264,23 @@ func ParseCodeExchangeResponse(rsp *http.Response) (*CodeExchangeResponse, error
 			headers.XRequestID = &value
 		}
 		response.Headers415 = &headers
+	case rsp.StatusCode == 429:
+		var headers CodeExchangeResponse429Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
+			var value string
+			if err := runtime.BindStyledParameterWithOptions("simple", "X-Request-ID", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
+				return nil, err
+			}
+			headers.XRequestID = &value
+		}
+		response.Headers429 = &headers
 	case rsp.StatusCode == 500:
 		var headers CodeExchangeResponse500Headers
 		if values := rsp.Header.Values("X-Request-ID"); len(values) > 0 {
@@ -11307,6 +11370,26 @@ func (response CodeExchange415ApplicationProblemPlusJSONResponse) VisitCodeExcha
 	return err
 }
 
+type CodeExchange429ApplicationProblemPlusJSONResponse struct {
+	TooManyAttemptsApplicationProblemPlusJSONResponse
+}
+
+func (response CodeExchange429ApplicationProblemPlusJSONResponse) VisitCodeExchangeResponse(w http.ResponseWriter) error {
+
+	var buf bytes.Buffer
+	if err := json.NewEncoder(&buf).Encode(response.Body); err != nil {
+		return err
+	}
+	w.Header().Set("Content-Type", "application/problem+json")
+	w.Header().Set("Retry-After", fmt.Sprint(response.Headers.RetryAfter))
+	if response.Headers.XRequestID != nil {
+		w.Header().Set("X-Request-ID", fmt.Sprint(*response.Headers.XRequestID))
+	}
+	w.WriteHeader(429)
+	_, err := buf.WriteTo(w)
+	return err
+}
+
 type CodeExchange500ApplicationProblemPlusJSONResponse struct {
 	InternalErrorApplicationProblemPlusJSONResponse
 }
@@ -14431,209 +14514,210 @@ func (sh *strictHandler) GetReadiness(w http.ResponseWriter, r *http.Request) {
 // const string: with thousands of chunks the chained `+` fold is several
 // times slower for the Go compiler than parsing a slice literal.
 var swaggerSpec = []string{
-	"7L2Nchs3si/+Kqj5ny3HCUlT1JdFVer8ZVmKqdiyI8lR1qEPB+SAJKwhwB1gRNEp37pPc/c99lHuk9xC",
-	"NzDfpEiLSZxdnzq1sUgOpgE0Gv3x6+7fvIGcTKVgQiuv/Zs3ZjRgEfzzmA7G7FgKHcnQ/B0wNYj4VHMp",
-	"vLbnC1lXWkbMbxM9ZoQKNWMR4YoMZUT0mCsyCDkTmtBQCtbwap4ajNmEmqH0fMq8tqd0xMXIq3l39ZGs",
-	"mw/r6oZP6xJeQsP6VHKhWeS1hzRU7NOnmndyRUdlYo7HVIyYIrMxE0BNIAfxxLw8kEyZd0fsHzGPWOC1",
-	"dRSzxbSYd7yJ+yEf3DP9KfyoRib0rk5H7Pv/+7//j18jXBDFBlIEa7/0gv0jZkp3npffdU4nTOGSRvgr",
-	"8x4zTcWiWxY9UiSUowZ5LRjRY6rhK7v4iolAmV25YVNN+JBwbf6asTCsD2U0YcGmduaC6Wh+NIQPizO4",
-	"xDUhWpIZ5Zr02VBGDOgU7E4THc3JNxenx+Rga6tJ/vXPrWaj1dh+vHwNJ1zwSTzx2ls1R7ahacSitei+",
-	"ZPpYyhvOKjY5YsOIqXFvAD/wCRUB8Y8vL057Wt4w4dcIo4Ox2Q1K/Eum68f2h9IstCJyJtpEMV0jMiIB",
-	"C5lmAenPu4IKd2BgwxSdq3TrFFOKS2H2Sd6yqNEVG9qi6+vro1iPmdB8QHXFhK/M282LGOnPyWzMB+OE",
-	"z/iAPTI7eMOEIjRiJFYswF3b2981u3bfhn0u4Z9q3pRGdMK0k0yXF6dXhpDqGZivkdCakQgRs0wvZHJw",
-	"+jKYG2LZHZ1MQ0PV9sWbraf0zf7x5Ketk3Fw8Pbj3puzfbUbTTof6U+3H/R4aNj7rvVqFO28eP7x5t1s",
-	"eHB3eXvx6um7o9HPZ17N44YAFKBezRN0Ysb9pW7IqSO5Ofaldy+ZGOmx127t7tUqREJneC4Fe0X1YFw9",
-	"Ud9IQ2A2OPFyOi+d/zFV+Xl2vZ3h1awT316PJ09/mfcmwTP5w8W7o663aAadYd3QUUdCFkxhq9naKc/h",
-	"k2EHNZVCMdi4o8GAKXXBhoZ3zAcDKTQT2vyTTqehYUsuxZNpJPshm3z3QUnY44R880RgXgHb2xNS925p",
-	"yAOv5gVMUx6alTFfmf3mAr4zZ4/dTYEnDT06mtO+GQzYq+YpTXWsvPZO0wgSrmGZzPJqN5BhHPcaO8U4",
-	"Eu0R1WwsY8Xalt52kapP2dX6r4gNvbb3/z1Jb9wn+K168gYHwCUrbzSFdUsJmnCluBjVUspAwhiRUxAe",
-	"beIXiPIbBCY3n7KuAMED5/zQ8pCRX3i+zdhaxoMxCxrkAiVhDUSgEdd0RLlA0ZTRGa6vr+tFEVM1b/vI",
-	"k6JE+lTzfqnbq7COd+Gyx9NLExbuGQ3sJw/iLcs3PXvZZnnLXLEyIhNzew05C4N0qeAZOGtRJM1q/Ppb",
-	"hifN5Q0PEHuLG3Y0v06EnfdkSpWaySjwPr1fzqfNPJ8mSsEanFqc46Y4tUDLDMURV6lGZliuTfwJDVH/",
-	"6BlZ7AP/+gWqfDLjGm8gu9hcEB/X12/kOe8hbCOD+ZWUL2k0Yg9iHDOTnpayF8JQWZmUWRrzK7M+8CNQ",
-	"AAQukb1l4bRPtdUgF3LB1naeC9ywWkri3r+UBQrUbooDqqfHirNrEz9PwAY31Ny4p5SHD7xjBioa9oY4",
-	"TmEvUxUjI45ByZMMOb/PQilGRuO1ewti+Z49bRb2NP+alQ93lvBNbKufGdCaewsXAOcNqj4VUo9ZlMy9",
-	"K3wZ8RHHy4iGoZzBeJT0IzlT8Euh84bOMJKTdCCuWaMrzhmHP8G0ySjM9nLKXGNK03npjnoAY53cDcDS",
-	"PJVRnwcBKqCfzV9sQnmIFzOL+JDn2ezEfIt7br9dk3lYHUagQRAZ5cExUPqqpTxUQdxGWKk8ruUoHhgt",
-	"QM/JNJK3PGCZs3RrtBDrVyjOy3AVHQxkLHQv4MosjRvRfmxm7r4hxhzYGCNunK8u2DSk8weKLWYH60Vu",
-	"tFpBEek8t0d3TBWhYcRoMCd9xgRxzwaw2nRVsXVQpTjPqEIbEa39exmuRPambiQ3XdAxUDwErAaTl1Mm",
-	"WJBO1K1Gm/glevwG+YFpQolgMyIFQ5aoZN3NXWU/RFTopQxRwQiph2Izhi2aH8mIbH427v8w4K/52enb",
-	"j52tc95RnYmevjvu7HUm6q7DZzx4Ec46HyS/DIO3HdFssPnZx+C6w1/zTvMVPztoDFqhAMPUGGbKa2/t",
-	"H+zuPN3a328lH/aMObpttF3nh8l+8XQPFGG7cbmvWrsHrSZoyWD6WLZ7xmgEdm2s0EfFA6/t7bTsJ9ba",
-	"pSEfMDC/V+M92KAqzjvKmWJTJg5JX+pxzsRSTBdYBbyO9YzbcRmv5FyU6Mqqp76sZU+mTq+HWVyd52/A",
-	"3D6x9vWDzK5giizWS631glFvv7hPMy7YR6Xj6fxYIALSly03mErUbUo8LSaPKzJiIuaCkX6ss9S2iV8i",
-	"aIMKtNvWc6l/BoVzM/ta7a5ZtgSKzFhkTCfwGDXW898sXdjVLeUK8jeiCVUM7LfhYrEOvSWrkp1Acq3p",
-	"mSSBNF90RWJ+jJjRWBrIL2ZHcm8zjyX6ll1l1J1iPZYR/wibbC9MfE1XWMXN+q4HdMLQTue6Qa7BZzwY",
-	"s8ENQYMBPXHlcMWX5TrqCG2ugPAkimT0QO8RjtQDP0WR050VPJBxGMAeYhygQX6KpcaQSOJDCTCgNZcx",
-	"idhURqiSLj8Fu1nvkJsVcbTc4xPKUb4JJj8iQxqH2nG0nb2RXrl3+YfEH4SUT5SzMp3nHl3Z5hscg4NO",
-	"GZEBFY+MkU0mNACXnLlOE9eH1V7hsKC7M5QjkJ8wHo0VI7EIWFRY7w1KUPRkHYMXfiPeSHToZ/npXJKI",
-	"jbjSLGJBwlk4S3PoArCHFRtEqGasITpt9MCKmRshZ2JVj6KlcxPcs84EQTwJIz2N3THit0y0U4ciElW8",
-	"If9ckfOKaRpQTdfT7XlgLw3FR4KLUY+GIyPOY6Z6Kp4aKWH0sF+9k8vW7p73vmYEUiTVlA006MkiAJez",
-	"1/bGWk9V+8kTI+sb9hWNgZzAB0/Sx554iwbpmV/2JkyPZVB4Pa54Dzen16eKD7xa4dOpVBooVCoGF/gi",
-	"irya92F2o3pxxJfR3YCwNnDrE/P7BqxfGoMCS6BAp2EZD/zttxJXffUlMs/csCde5dMbWhsV9z+wga4i",
-	"HSEI3vuVj1rCcQs00Yn9/iE2SQV4IgPbWPYk/OZhR+pcHg00v2VH6Pl5kNwVskdhsJ71IxVEL36ZOJmG",
-	"MhZBGq8AAUQGEQMdjoZqdfl7yUeizgVJPM9LxW6ZzA1J3sL8EqnrbGWQvS5k1SZ+iZAvS9qeS31qtuiB",
-	"PKF7sNF5XrC7f98du5PucfLM/dvr3rghczNieKsTFQO4A8LIEDt2t/1cxpGCDbWv3qBheS71KxmgO7kS",
-	"0oBC8JFCNANXZBBHERP6LyuSXoOj+VzqI3QzP4j/yl7rLCPaNyvnmOSK4ANJjBpjb2tHEuwolj/SNy/l",
-	"3ApaN2NRrOGjb5MqR//m2PmNFX+biQfNIilGvQQFULAc7UFIRK7bjoiPxnrNDc2OAW+9bzMLpG3E/5Ef",
-	"0zojls7y0EgpuFsUCfkNI9T5GBTemV9eZOciUQw3BE6JRaID9jLu7QKzpO5NI+mtH9oIf4yRJtYzarD3",
-	"yoNmVXynOMh9PLSA8i8cedIVFdAT4ldPxjJx4mS0/rl+rBMGG8swYFHiEBnTiAVd4b8w1ppvbVkCBlFA",
-	"uMbtUtIwfmE30fkGbqQ+I0wELNgk4xotlAWvY/27wfQySFcztYiZCzoAEBsTQYMYCgBaC0iz9fwX2YFh",
-	"ae5jznwY6XfQttyuSTKSRArgL3RNmaUyvyoB9RCSZ8gmFqc3NwKu7DMW0kaVrBNEp17kFFZ0aL4w6h6g",
-	"wY2NbH5Bc+CJrlgKAvTdKsUCBvBr6UcuCJH5iAch82tdkXxgBUX2NxGLFQt88g0lNshXjB7rGRBfAEbD",
-	"ppKhjLqC3bJobo7y4xrxjXVSxAEUIJFlmIiZqEVnl47QZ8bU/lxjZ3PBm/8snG2OEoq05MG3hUNVBa/9",
-	"kqzeKylfUTE/0ppNppjh8wBWkL0JFfMedaPlmEES82VBIVMNcr0g4aMg0W2ygOORVhZS4sbOvPge9ihS",
-	"uhEGKZJBxvSWuQknWU/OYSKjjB0mmJ7J6AbYpUBbkWEgj6aeJNIs3+wk5eZhbPJW0FvKQ9yJB7AIJIT1",
-	"4sxoi8JfoDtGmD2jFQmopn2qWINcOWw5CalGJM1CLtkt2jVueHeCM2Qsv/1LdG9KouQnHIAiJ+QsvYzN",
-	"PRewATfX2QL4ol8iz15sbtWyqji1V/WYKjN+rx+rufm5Y153MAnVXSHFgNnQcHn0qvDzDZur9G1Dps3b",
-	"ktwDFJHOAd4VCYDPxThdkC//MpqsEuq0mXBfYmvIicVbuTG7wiZQUWXWVI2NJly6vf+cw5SYBq9YwOkV",
-	"cN6GTL6JGbFk8l0yyzkAvqaKFINIRo9+e3Vaf3ofdGY3f6DgdaiC2jOVRiDWMPcyVG8aZg7aLrJKhlhg",
-	"pIztZ5GftWQd2nkTLiVwY96hZKKY+ZTFUxzDvv7mTSM5ZZHmTKW7XXSKHqk8SGNk7hwODp9sBllz52nN",
-	"m3CR5GPVvKm5YSIzxv/82u3etZr1bvdun73/7r+8UqZWDd7uILkVGZzXSV7ZmIYhEyOMs0L0Hc4lJALu",
-	"723vkX/9c6ex9bhA4FYrT9/Odp7Ao/o7Wv/YrB80ev+rvoBEHkyrncYQjrBMkCyUxZwMpBjyURzBwh+S",
-	"CZ0byRWyoSYy1inKAC01m6mcIXxvp4oSpSp3yr4zD55x0Ueb4dpq7j/O5CXOEJQQWRMnIX8SK40KhuVl",
-	"FSNcQVRufYlEkO3rEAmsi0Qk+OCUCK6r3r271ap4dcQCHrGBxnDtmhSswNjlTMk05/RXPEZFfi4Q9T4Z",
-	"REJ01VDtTih7e/GyfDhpsCBgkWamprmXdDrFpaMBuNa4ZhNVkfadUEGjiM7N33EE0YyhjCZUg2jl3n0T",
-	"Ns/UgMCqaR1fXpyWp5NFCC+QOCFV7uI2Z8vqDbUEIm4ufWeyZ4TSRjNq78+RLc83E3ItTTtxYJcmfXLL",
-	"orkRbhEdaBZZL3ON9EMqbgzHDsI4QEdpOsOBjAxLkbGMFCN9EGdzr5ZuX8aXn5nKTvNgb5mw/p9u967Z",
-	"fP9tpRBMocplEc01I2pKB4zQCMLRXKdJFDCjQxJPp0ZpEgEJ5QyAVIqRQOYnhiDovADfba5Cs/1Ht6ve",
-	"L5tHkYXdpGrpklUx88lkqucVHCsI/ga8akasT9ikzyKAypUHAX9giTeY+zg/9gs5s4ozepEsIhX9rV6p",
-	"8kBxZjhq1VxOOQuDBG6Yp8UpdhUSI8kXLW8/3ChpfnsNFEFydvn6nNinbLr+QXPr8SGhBPUW0p+D9m42",
-	"oHHvVrn3J9pn1dwQFL+W1LmS5l6G6EwCogBXgZMxMiKhHMnhsEE6mgxcxQ/zW/AAWll1SKyDXbDEhlBG",
-	"P3BeQGNUkZGUQaPqeOVTHUqMRs6ur5JEJD+n1PluOeXQ3WWQBedy4MDCUQ3yI2NTiLYLw6UymhMpwnkl",
-	"MUlyRMVeC5filPqm7M+zVUiI4mLAyNbBfrPe3Ko3t66azTb8/7tGVlBxofd2Krg5n4uxqKxHLDQPF9Kz",
-	"4ouqcjzuf2HeaWyfJbEIIeUNbIBMDtKKpFTllNxPimMwSEucjak2bEnGdDplYtVFyCasGJEUT8yZs5kr",
-	"7xdcB/dZUm9VhWDKMXruxbk9T5mwcocq16qWPehV4uEFo6Eel+WDM0PTmcubylnfskhxNJeXSys7YvpE",
-	"FTku20FVa3hVfhBXvEVmfBT20NesR4KrWkaSGW2c9JnigVOUCvrlUrlTqgEBqqYxHWyk0OHvC3f23vbT",
-	"nXu05+Un/MgCRkDmGdaimvd5yPX8MBvp1IqFQxekgg/WPPwO1Vo99cQe+YYaAfz4s6b5OxlE5JyxgAWp",
-	"IdkVOZMTV8W3TNkDKnz0U61gSOGBW3QbLdwcDHEJmycdMRoQISOoAdUgz5hR29CZY5FV5cUsWyo5ybQq",
-	"Ifcb04UDmzBC4SquPLdZTLI10jjWEHqTOVzoM65wZ9A03mO9F3st8q9/thqtx23iI5jRx/Jl4OK0h8ze",
-	"OwkuHf2VNfjYiOM6D7oCPoRdmMs4InImkt+hwT+HqKNlPUxUAKYoigVDREbO9aUMGRWgqsRBlYaCCwsE",
-	"U0HAsgT7DT5WDXvic1bmknNJ9aq/VNUW7gfNKz8X/eGKIyu+wPTOJCeXhldxv9rgXsLGPt6zfmM9u+vK",
-	"7vsjVKGJkLOarZ1lvU2CzbKVMHC379W07d5Xcf7Z9Y9VW4+AcHLDbDW1/d2t/Rqx/3pK/vXPPfzraXN7",
-	"3zD644p7KBxl719MIqh5F/a/J8Hzy6PKK3kQ3VYuOKv89GbRnlov4lOix/GkP424SNy7N6xaS75BkzAh",
-	"+RjoPfJq3usf31TSKippilVO6VJ8VPnwXeXD8/t1EUMnvqUGy4yrsGB7L1mF/XTD5vDfxJ+0TOszPFLy",
-	"MBVJMgNWUfCqwj9tj9t97720P3uIcgoPJrrlAgrT7Jk8G7lvkli99Z3CkXi6s7VjWL9GXk+Z6Dwnx1II",
-	"NtDkOVcDCXbkViMtZpdfgRVzbyq1t3AkI67HaWALQmmgx2U1O5sXDuAruHAOE+XD+oktLAcd1at7Fhdl",
-	"AVU8umauz2/rUGEzfSqr2XGloJhdbj1qTsnuzzWrPP9pZlC1SyRZbBqxBjnqpz4Gi7qrHHVxzlBFJVRh",
-	"Y6YJ3CuvS7olXG/HKjOSfquidPXco3X2amHm0YJaqH7bOmJcNFcxplL/i6/ivr/OChQ1Q2SdhZy8Lt9W",
-	"L/Bay7mESxYvX21FMVIl9BzeHOvdVoQQET3dy/q5f09ntGCzP+hdxSBPcaIFWioXL2IKQsFXi5x7Gds6",
-	"xSRQdaMI7ctYF6yELataNZsH+HfFjWFz+qq0netMfjN3pYoRLZHBf5H+HH6DvsXG/TGRQh7hCrtSPUpi",
-	"c65taKcqdm9sZVYxuUwTAVbz2ubhYmPQwQWqggMA27bh153d/ap9srH3FQAJELz/VMv46PPvO5URmTI5",
-	"DRk4qo0JgM7qahevLRZZGW932Rl4W6FJAWj0nBhdRnMmyFB5wyRAkAruBN9BIr4dvN7MR8WDAWNBitAq",
-	"G6epK29C77BM8+7BQS0t2oxJBWUHKIJPFl4Oi2pjQ+QccCfEr8ajYPVmSiCrRA6JH8iBcugb1ZggcnOt",
-	"yKt1lyLNtdTZaFmj5mLR6Tov4dzjSviHdVRMIzmK6IT0IyoGY6aIBM/TLYuSSAjXikwYNRcKBPOsGZPP",
-	"doBbsljdtCrTtYz7rS7jUq4qkvtpigeuLHZXLNwG7uZy9bJSCYSFSTClFKp8DcfK/LlsUife8YUflMp6",
-	"LgRkVUFkS/VAqkCSWbSeXcD8D8rAufRDO70qY/WC0YALpipi4Q48WHC3m9ml76ga01mhuYdsBcjKB8pu",
-	"faixZpfe/VuNY63NGgRyJirGWeTZT+ZRW2zOXqama0HuR4yaXaR6SZANCo5YkwwzURIpEVDN6ppPWCWk",
-	"CpWUxcIV41PZ2JEzWbMmULWAdV77hZRzvUIkain9qLWUP65AYb22gVabhlc1WkiV7sVq2WJbOJR1e8MF",
-	"g4Cg1ejFw1tln7gcw6RUUhYxVlm9r9L/16Ojyv28d/YlJ7c5vCnrFRYnt7nJtHIkwC6kHLaE59VCR87q",
-	"rqSMS2epiZYMXEUPaN1X8mcj/edlolaMfEGFqXthLp8RIFpZ0XyrFjkwzP4cOs8vAlBc3h5XCRCRBeQb",
-	"TFPCxEL/ceqUAJMAithgmaeCb1briPdjnSDS1gh2gAQwTCpnIpN+aG2cG8amzshxEq+MnVm5YwMIZdb7",
-	"ILlgebtw8fldY3BQJR7QUMIpI4kiUg6vrDHWkEdK91xo4LNJ4vcGc4iIDU9lC2OVA40KkFzJW81RFdbz",
-	"1lsYTFqHTNVTmg6HDx8lnrLIOYg/fyQQnKEcVQWvz+MwzKwWXOOYRKvT65zM2eIrRsRhmE08qb7UHrz3",
-	"2djS53d3KUgqwLEM4ojr+SW0dMngDBIPSB8iXqdu7mfXV16tbD8vy4Ajs7FUuRxLGvJblmsM43wj2FrG",
-	"bLQrxWppHms9TV0Xz6Ag0gIsRpIkY1OlIYe1XCXMduYxu1qPo5AJY6Qk7Wp20GOzbegiV2M2N2ZtVyht",
-	"Bs9A6AgXSjMaQNDWT5w5thFQztHiHxI/MTqT1ldB4JMJvUETdZLp5AOrYAs/FRbBqj+LmhJdFVFPgPd6",
-	"/oGKkXykLGPXMYWIIFfXiGLaeZLsAjXIuSQ4LhlQ0RWAEuAW8JCplhDAJeac8FQxMqV6bLt6kWcO0pKr",
-	"pDegUcRx0l2RKRVfgcfDNYHGM0hz2ngm330pXSg65T+yOSaGcDGU5TX6IdkIsxyKUDz8XNTsVVeGjnFB",
-	"qCAvtJ6+FuE8yaceU1tkviuMfROy+pSOEOFNiRrLSNcNuxeyRC1OBWEY4B1XY+umgEhE0lwJHOZdkcMI",
-	"uhLtDlBusQFd8e23z9zyN779FnLHzcUP0l9B4f0ZQRbG2oY+VCkzjGm2rWee8yvTIrpiIm8dj5ITc3Bm",
-	"Mrqx6Epq61o55UBHlIdcjIgKqesIk0JNEGWvHMEy4EwZapPiNDRixC/mJ/lJYk6NUE0mUmmyt0N+5M8s",
-	"iEpIq1JhPnijK15ZDQvdtTZVPTRiAHN9EF8xEjKCfLg0OGBPLyaj+0TTG9YVOYru6rPZrF6QHX5OGOgx",
-	"4xG5OD1W5t61swVHG8wW4eTod+QqP99swpef9UqSZ+DdIVIQ37zSJ9/IqIZJ7siwVElB+mzMwZNVSj2u",
-	"waOQxfS4RiAxnkiLOWB3umEmbT1RbWJuNB+UBjO6az221NV3iN3bhjIifiazzkceCCT5Vkj9Lawowd91",
-	"RdezV62MdddrEDhdlPg7za1MexeogVCaD/izljZGM6v+OtZ0hEx2PeYhy6dGYlFbBSd5pCArl/LQVQLA",
-	"gFVyivBVgjEQei7FUBF/t7ntk4o8TFD3Q5amVzpTE/l8TMGMpZpIYe4k35qIPhZbSA1TByi0L8olbx5m",
-	"dJiVczLxBdaUwHIP5vVywGlYdz42d4/JgOU+y5JSzA111CzK0uyKfD0dF0WBW5tmoxzwmlrqn8B70oGy",
-	"ckvfFVWZo1ZUGZWuzNi4wHkuxTxbleTeAlFQ3EKlNTTa1QfBgdNd3ysfpPTcr2Xiy2Yxx4Bt/egDF+Xe",
-	"BHU/LM/i5Q48W2oyOJZhUHVDFZsPFvqw1KC8vLmmnGab6AROC/Dd9XZILo1qyA7JJZ2wS67Z95c64gPt",
-	"W3Hrv4HLInflN7oCve3gR09sUcN6ZnVS+7ZBjuxaQgqmbXsozcHvz8mi1oddUdG+DLWDkA+YQE+lVQ2O",
-	"plAArtVoejZpKinVOZvNGhS+bsho9MQ+q5687ByfnF+ewDNpoCFVFTIg4bbXbGzhz+SUCTrlXtvbbjQb",
-	"25CgosegSi8oN9r+zRsxXa23nV3/SC6ZTtFZ5F//3H2cTWK4YbaHn+E5AJra/aSiAgHMlVFaeRi6SkNO",
-	"OYbMCVDQoOwdcVLbdiv1D1FOmM+BoQ0Xy3g0dj0SaVeEUk5rCOd1Z1Lg9hP/xghnl2NrH4Hq3xlUhfVu",
-	"sslU2x48iZjtBF7bLNLZ9Y+XXr6546/Vnqj0J0+yXRGxUVqmwWCr2VyvnC46s3+1wLcE7wZoNu9NHf8C",
-	"tJrXfP7323eT5/Kn2+Pg8ulPzf7fd25evDjdezP+aV+/aIqPp3vjs7t/bE+3X3kWlYZgNACWAZ4M0GPe",
-	"8On267Pt5627061no6e3cf9Av2RboxevPv68v8eeXsXqIH7z4vbi55O3HiDLvLve6cnHi/hgsr334uV5",
-	"T8dsb/fg5fn0l+u96fH8UvObv3/4sXPd2aVN79Pq9WAtzmxBhrVl1r9s5cXt5s6iJxKeeZItSPmp5u0g",
-	"/yx/JlPJ7VPN213lkXx5+axt7rV/hSq/kwmNzFb/wFDXSbGcUO6EjgybemgaIDt77804OSkkjcJfz4GP",
-	"6lh0f6FYQhgCCJ+kOhSq1PYGd6FH1Iq0BGWigK1rkKsUvGZMJha4zmddkTaPlTNhLCflMNVKrgCaQvtC",
-	"FopLNLoiBVBYgB90M4Krqpbe4Wn1Nw2mnJFZ2JmXTEM6YNgwL4sNBK9AtcDKJXxdwsImOMTfQ44tZ6q0",
-	"nPNfndld4el0Hx6vwfRTJnhQz1m0S2/hPF8Y7XHFQ+SDMUaO3nTIiGo2o1bpC3k/ohFnzpIacnsNg1oo",
-	"h+bytjzany8Eni7gOfz5cW52X3nt4bzmajAUtiOU8gZ72HO9nAehBLxjE1aPo/DJUrZ7e/GyWKTikVok",
-	"9LKOSiOQMjoiiunEmDJWniYBmzIROGvfmH0uGgl+IvBXBdasKJYs8MFNCcpd2xi5VCf2E6YrkW8iKgI5",
-	"qWEX+TTlEb1qivTp4MZ6u8Ca7CVVQtDGN/Zb7mMLpvweNcV87ZCWHWkkmYU83yONoWJD6Uj8AWVCspUA",
-	"RoJr6TyZ/4ixEIC1VngwXdQ3uxLythgqiL1PpFHDzZoTLWuE3dGBDufEdTfJBYVCrrQqlWZI2hpMp7mu",
-	"BgMahmbcBfPI1dBY2pp/vQIeD9bioToHYkLAfwypfrYGSMJzpQ8sE3rviyakWxLo+hCr+szon60GndCP",
-	"UtithvWCq6KVCoH/TkIE39P+IGDDUTduNlt72YX7Ht7yt+2jv7VO/9Y6LWzB31qnbhPcoxmE8fdmAvi5",
-	"Gsgp+x7vvu8gnvndNJJDvk7tstwBWmAFvL14uckWdQ/Q5/+gK8Q8tX3/U9mSecuuHXt2JchjMK11tScv",
-	"c9kkeS/pPZPz0cE9Aw1CyheNCzZVdPBKHanlXqsjrDQEN0Va4wVCP/hMV5S6qCWXVeLGffPj8QlJ2oPl",
-	"xfru41oa2Zhh8eIJU7burGFklWk4Ss5lPmaU6VJGBy6YYsNU4FQ7wjniQHABuqESnQ9+gMUFR0yrcm0I",
-	"bBsFvsS0u6f5RVfYiB6EfIywHWoWzWgUZLO8Mc8hV3nIulh5MPWrbjHzW9f81UpUpvQzGczXE4C2UtzO",
-	"cGvQYk1abzabzfqO+Z+n5n+a6f9tlWojtb3g2YehPmPvdo5/flOfPDto/djaj8f9t2dvt6ZbUW92vTU6",
-	"vT59ffLhl5tEurY9UW9e7vWuPx61Xn0oFlha4YpZW0qlpdM+5dE65vb59DlKrWuu+nnCZae5tYJwKXZS",
-	"hAdXkC/lVtPw5MHqT15k+ujubDVXp/UkrYG9s7UCqbn++fDQ7irys6JK4pchst0Cgs+1LEVznZGXS+2h",
-	"BBmx2C44xR9kUz6cHBIjLu7INz7kHrmy9I9r5CqibMhvyDe+Hd2cD/8xyJkTcSvn5Buf3WHO0kf/cRtj",
-	"h9NI3s1tOD/NJ0niNy7SgT5djTEIVMNDBgokRLYgvthqNv1apj5+cpmk5W7Rwf9IuddYGZz69o2VxQIS",
-	"T60TKJ+N7xpRmgGR/ImcYN8G677J1lppkCMxJ6jLYWwC4nB6bEPi2AhFYEAYKWMB9o9ABxX4oqiyqwf5",
-	"PnZ2UrHCCjUIpA3YpQcvQWMSpK0Fs8o3BsF/hsQuWFFyyxXvh4wcXR53OkCrrS/WZ3rGmDgE2tHv1p9r",
-	"263B/5tfM8syZdGACV23AWlcVNzYSax0V0DgVY+ZSvcX9gTD4ehzw2j9LbPVic1i4tVWdT3ZaXrVwjXP",
-	"yi+ZdmzSIMeLarhyQYZxhJ0QkERnhzt2btjP/SygbXPqpzktiQ56MqlM4clk9OebzR9iOCMBagJGyOy9",
-	"gxJaS2uxZVRGnRZIehOxIYsiFtTfrlpx4IFvXA5ofaRsX8z13vAALX+FW/UIImEXKCb+vFujAKf79f2n",
-	"3D1yZAsU2zOKUg6ki0uukka6gsaJ4tccntyNgkXDsldKti3jYivAQpoy+bBp8uJjuF7KkDnVSIuecAVh",
-	"dIduyJTG7wobasyKYYeqxK4MAKLTKvEO4aAILEtCv7Y9TbG/K+uKNNqtUx6cYvIm8js5Sm2DVGDecBHU",
-	"CC3hurByYw1o93/r2roaXa9NEDppLzMZa5cdho02uiLTCTWbkwn4Lb+iiaMPrWTKfRz9KtxhV5yk3jzw",
-	"dXHhUHYymB8SSsD9krkQ08syiYeAHQMP0rSrcl6Ip2ywsoVRCYAqmBwWsO+x+dm4/8OAv+Znp28/drbO",
-	"eUd1Jnr67riz15mou2Xd/0upovmiP2vUis6l9q5uH6xmYRVK8UCqdvYjFIhQj8ejU+7ZCjtb+we7O0+3",
-	"9vdbtpCO/WAHPlDqnoan2phRu2fvrn7auf7lvPVy792zk+tfftz5afv8p9fXr7yaNw2p2YFpJD1bJsdr",
-	"bh1s061+q74/aDbr+4ssQCiP4+208pXf2q7SnM01gRHhRylC2dYGRezlkjWxsOSVtzBfzKnCGZVUoHaS",
-	"6K/rllrNcsx1kF7VbCy1G/xTjLid1gp2arE3yZ94jedw57++/1T7rXCTq5vk0i4CcbiCaqJEyNk9VzeW",
-	"L11ybZ846yyXDliBVE6bRCDyEiBWCgBgrnlEg7wWA+YgjObuyA6McEHQyPt0cJNkqkMLiSkkprVTIzeB",
-	"+khjN9AQUja7IjH0WJC6v2a0MpCJc187cHl8eXFqZfr7B7jHsoVnH16XemWZBrW3P9nb6AHxjZVfiPWR",
-	"F7YiyUHrDnPskuuBtUHB+pnts75AeZw2xFtVFpvtP8Xc7P8gV9pvxQSWoll0kiTwrOBBm7DlQXWwMawd",
-	"kWC+x1iBdWkhvllSrD8rzBWdg15RijW/Yt5Dg5SZ+mnZtHOv1Wzt1be26q2dq+ZTW5w5k9trtctsvrd9",
-	"pFV8ZB0NkE9hnO1Gs7G1td3YLyYh5+k6aG+7l7gs62w1mWxytPdKfuRhSJ/sIoLW5fjZrE3UH/9/p+tq",
-	"LEFxj6a5anv7RaIPuSTPd1+M+vhv4++4HktCJ6Tz35kj7SqKZI6045slitA5Yg2r+gHbGsrFk4uOzcS9",
-	"bb0GLgfBVu7nAr3JoKjoiApFwdxAT6pgs/Q1gCXUJGRUafI0bQyhaghWFIljeCAnEynCeVeAzxrqziNk",
-	"Mc2lRuQJJmAXPYouRYCFCrAlVN0wKFDDK12yGJp4k569z48ZloqFLWxoka/z5VEyiQdj0sdCwlKs09Up",
-	"X8Fs05b6xpSlbP9pXPI087TAVTTbDuLf2CAtCaGVlKByi/SvFulDBe2xbcAj2CNFMtfwEqFrdbKVkCN5",
-	"czMNE9mU2BG/hSwQIy9zyhO0qk5wFTF8JaOuqLRisx5RW5b4YL/ZxO5hO43WY/DAdsDsVHQIEBo0TfE9",
-	"7iM6YG0bkkVnNSAzCCWR1C6nj5FpxG65jJPaMs7LnDVh8zCOhP4GOSqQnljD0GjElnWmWG7HXjCup7Jr",
-	"FeK8yAJrpM/GEkJwIPMx34uSgZymbudM0nTZNwz9Fs0H/i9188M68EklwMRS/tXw/qJQIV9tyQ3Zkj9A",
-	"+KxSEsH5Z2XJs9zeTKu/qsWG55FLygPAKSATkoI6VilwAoHZpDz7vVEG7ZfQRipJjoyIq4FX6woryHJl",
-	"oXEAHilny0KZDRR9ztmIA2NiqnsOqz5MFAtvUTHtikCKR5rMqICyDpDSnUC657ZxB3gEOfSPur5KRaOv",
-	"51Mfc+ftKn33Yab9mlsQfFtXJGmMtv5CvqJzmvaNkT+o/FwjPqdmKJ/dTc1/bCgo5EOm+YT55Bvb1Ohx",
-	"pqe88sk3xubf24mj0K0ylOQhTwFCkYAQLl8c1Vu7e+ZPKA1iB4D4do0oYPmauVO7wmbYJ7oegmugaNNn",
-	"vU9nY+m1roD3Y20FYqbWTgt8O8awfV0gTioj1z/bqJo2FvjYIlGS4K1FodAwhBuX6wY5dTmemFs6ZDPX",
-	"F8ql+XaG9XMpWB1SQ/wFOPuLdLf/0GzNmc7dJvdHGvmMBy/CWeeD5IPJz61+63wc/BDe9sWriIqg6SKR",
-	"7345/0ivD+LBvLPXMWOInz++++XsY+fDdH/4S9MFJ9OrJqkN1OeCgkFUhDxUO1yddPiaQvnFw7TNRTJz",
-	"TZWwNAgWvQjn90R18Mf3gjFSkWmRGM3mwUIkRjv1ZBRCQVaSpr03nSbrlNKpC4XXksItAOIOQ/QpOCmc",
-	"gijck7GwZSJs0VZidHe3FDboYzM1obAJek3GXCRZ4FjUOfF+9FnI2S0LlmMpKGZbZQu0VCuyhpAvDMHw",
-	"pQAUNub2sLAawNCntSvmZGKb5/1V3BvplfU18v6XjrwXgkVY7q2sx5fFstMPn6BANmr2koB7pb8Yyy6G",
-	"Ts2bNMiRsBC3fBy9zzI1a91xqXWFrftzWFDlE5A1VWQkNXYkBZar0MMrRCHOJqnvek/mow+TUn6m8tmy",
-	"asOHxKdh6JO08FuhNzAOtyBDELLSloJFk6rRbhgahlXVnh+cE2j7+bZWF4zwQLVgnGe8vCTTucFGJ2yZ",
-	"JTqRkJnLJrWMx+xrbP13ci1XSdwv0l97yUcC0ohZqBhgx0G0gFUGf1b6bmtLKhg4N0PGuEwL4YFnoJYk",
-	"gkNYCrq5g51aDm+HXOmMNNlIlBsl0X9OnHv1ojvJSi+H6aiv8elNH8OXXGkbNJEzkSz08sBJokf8xoNP",
-	"BWViybV83618hDdxCCQN0wON0JX8jbsqpwMWmOpxtvDAqmn6VXUINnUFbz38CkZnZO7+TZsnZG7hr/fu",
-	"n3Tv7qzoKTqFRitfqoQ4gRIqAO1YW05guZUlfqDX5RR3W3FLZFJjbGINdDeBOJ9WRPMJlHxhYZhJHhoz",
-	"gJwguITdcaUxly7p22SphCKMLrgAfYzT9iOuZBbecOCowSgTcR1s4BDBOOjed4NC8uKcCKZnMro5JH02",
-	"l9ZWC/nE1oO22T6QebPTOvCtfZMrywk0GArAUVRSTsy6dsRDcC4r4FvKoLOVI40Rg/RXGqq/Ulr6uTyC",
-	"PI0jy8hfnRx/kJ/50lYBAb9scnqhTHgZx1ERnyxU8F0Jz5F0r3cApnIhUVv5A9wRAPg4ur4kx1jpxnYS",
-	"xzpZaRkQKGV2FOsxaTWaVXny32E5kKQKSLb+B9rIEBhFqdgViVg8QnNmNpbOrwx+aTJnIMqsTWFrfkwp",
-	"x24mNkq6pPoH/NRW/+C32dakLilRuuIftohx8oMlxT8gMrjTPPDReTTjqtJng/u2iVIfuQw5cF5H9Pon",
-	"/pqfRa8uO6ozOVXv5p29Tnh29erD21bBeX336uoEHNo2yOXMLaM8bu81m2l30oePXZVZtno+mC1Gob5W",
-	"+/ha7eOPqvZRVV7dSpY1qn4gAGOJaD4es8GNSnqGUR1HLBHOaTY0Xd55BSAaaTl1dYPYM5cF0S49rzSd",
-	"q5yjmWvrZjaCLFQyAc9hulaDXFrPui1saaElUOnerksgUzGZx5okKA9XSNhI7IssFEdlAQ1VUhPf9xBp",
-	"+QfG+PINzr7wEB+3jPBvjln+PGn8ZWi5G65/inxZFArLS5wGcqAyKLgSMui5+f5ertbsTj8Z6wkw1INQ",
-	"NUbfG2EFJmyxnJZuwJ8VvaafzZJLFvKC0QAFsashnFnEZInsCtp2EIuhhLbNBVUklGLkUtmmkYQ9grrD",
-	"ytUHUSDyoYSIC85jBQwsGBErZls1RUxpGunKTLYXQNHD/fy2qSu2f63onLCaqLLULMrCWLAMv/8md/L7",
-	"ACGV/16yz7ZPRGNOkc0XnRhjRR296ay3/G7QByPS7NvT4tfW+LNKBYuI7LP5H7G+WI15tTMEyKMlR0jd",
-	"FPI/Mw4u10YmBffDGmYm7urbz6gi/ZiH0CnDVqVMcv5BTzPn7YbNsX4ZDViQO3Iy1pBUNhzyQSPTicgu",
-	"rBrH2sx2JsqdhRbiLl3z5oce1rTXMx5X7HqB/04OMjZiXvnkptRV++sHVGyKjx5oJ3zWOuU7bVcuWNq9",
-	"epOL9si24HMdZBWdIzKRK2K7bP8B5/OYilyH2ECCJ3omo5uFYhCGM8xeFfCCoI05CGlvvijGKCcWX34C",
-	"+GA7cFXQO+RDhvifNL0mkhNX6ByqaaHZksGjJJ2LFzTWt+0SubCltakgiqExhmZhZjCaOEsrB8s1vFLY",
-	"/0lLoqNY6aLalRk1p3YtGLoCIoo+w0jeQaBL3bjuvQjuzK6AxUYtohp2UEbKGaA8IlrKECeQGSjd6k/v",
-	"P/2/AAAA//8=",
+	"7L2Nchs3si/+Kqj5ny3HCUlT1JdFVWr/sizFVGzZkeQo69CHA3JAEtYQ4A4wouiUb92nufse+yj3SW6h",
+	"G5hvUqTFJM4enzq1sUgOBh+N/vx192/eQE6mUjChldf+zRszGrAI/nlMB2N2LIWOZGj+DpgaRHyquRRe",
+	"2/OFrCstI+a3iR4zQoWasYhwRYYyInrMFRmEnAlNaCgFa3g1Tw3GbELNUHo+ZV7bUzriYuTVvLv6SNbN",
+	"h3V1w6d1CS+hYX0qudAs8tpDGir26VPNO7mio/JkjsdUjJgiszETMJtADuKJeXkgmTLvjtg/Yx6xwGvr",
+	"KGaL52Le8Sbuh3xwz/Kn8KMamdC7Oh2x7//v//4/fo1wQRQbSBGs/dIL9s+YKd15Xn7XOZ0whVsa4a/M",
+	"e8wyFYtuWfRIkVCOGuS1YESPqYav7OYrJgJlTuWGTTXhQ8K1+WvGwrA+lNGEBZs6mQumo/nRED4sruAS",
+	"94RoSWaUa9JnQxkxmKdgd5roaE6+uTg9JgdbW03y739tNRutxvbj5Xs44YJP4onX3qq5aZs5jVi01rwv",
+	"mT6W8oazikOO2DBiatwbwA98QkVA/OPLi9OeljdM+DXC6GBsToMS/5Lp+rH9oTQbrYiciTZRTNeIjEjA",
+	"QqZZQPrzrqDCXRg4MEXnKj06xZTiUphzkrcsanTFho7o+vr6KNZjJjQfUF2x4CvzdvMiRvpzMhvzwTih",
+	"Mz5gj8wJ3jChCI0YiRUL8NT29nfNqd13YJ878U81b0ojOmHacabLi9MrM5HqFZivcaI1wxEiZoleyOTi",
+	"9GUwN5Nld3QyDc2sti/ebD2lb/aPJz9tnYyDg7cf996c7avdaNL5SH+6/aDHQ0Ped61Xo2jnxfOPN+9m",
+	"w4O7y9uLV0/fHY1+PvNqHjcTQAbq1TxBJ2bcX+pmOnWcbo586d1LJkZ67LVbu3u1CpbQGZ5LwV5RPRhX",
+	"L9Q33BCIDW68nM5L939MVX6dXW9neDXrxLfX48nTX+a9SfBM/nDx7qjrLVpBZ1g386jjRBYsYavZ2imv",
+	"4ZMhBzWVQjE4uKPBgCl1wYaGdswHAyk0E9r8k06noSFLLsWTaST7IZt890FJOONk+uaJwLwCjrcnpO7d",
+	"0pAHXs0LmKY8NDtjvjLnzQV8Z+4eu5sCTZr56GhO+2YwIK+apzTVsfLaO03DSLiGbTLbq91AhnDca+wS",
+	"40i0R1SzsYwVa9v5touz+pTdrf+K2NBre//fk1TiPsFv1ZM3OABuWfmgKexbOqEJV4qLUS2dGXAYw3IK",
+	"zKNN/MKk/AaBxc2nrCuA8cA9P7Q0ZPgX3m8ztpbxYMyCBrlATlgDFmjYNR1RLpA1ZXSG6+vrepHFVK3b",
+	"PvKkyJE+1bxf6lYU1lEWLns8FZqwcc9oYD95EG1ZuulZYZulLSNiZUQmRnoNOQuDdKvgGbhrUSTNbvz6",
+	"W4YmjfCGB4iV4oYcza8TZuc9mVKlZjIKvE/vl9NpM0+niVKwBqUW17gpSi3MZYbsiKtUIzMk1yb+hIao",
+	"f/QML/aBfv3CrHwy4xolkN1sLoiP++s38pT3ELKRwfxKypc0GrEHEY5ZSU9L2QthqCxPymyN+ZXZH/gR",
+	"KAACt8hKWbjtU201yIVUsLWdpwI3rJaSuPcvJYHCbDdFAdXLY8XVtYmfn8AGD9RI3FPKwwfKmIGKhr0h",
+	"jlM4y1TFyLBjUPIkQ8rvs1CKkdF47dkCW77nTJuFM82/ZuXLnZ34Jo7Vzwxozb2FG4DrBlWfCqnHLErW",
+	"3hW+jPiIozCiYShnMB4l/UjOFPxS6LyhM4zkJB2Ia9boinPG4U8wbTIKsxVOGTGmNJ2XZNQDCOvkbgCW",
+	"5qmM+jwIUAH9bPpiE8pDFMws4kOeJ7MT8y2euf12TeJhdRiBBkFklAdHQOmrltJQxeQ2QkrlcS1F8cBo",
+	"AXpOppG85QHL3KVbo4VYv0JxXYaq6GAgY6F7AVdma9yI9mOzcvcNMebAxghx43R1waYhnT+QbTE7WC9y",
+	"o9UKikjnub26Y6oIDSNGgznpMyaIezaA3aarsq2DKsV5RhXaiGjt30twpWlvSiK55YKOgewhYDVYvJwy",
+	"wYJ0oW432sQvzcdvkB+YJpQINiNSMCSJStLdnCj7IaJCLyWICkJIPRSbMWzR/EhGZPOzcf+HAX/Nz07f",
+	"fuxsnfOO6kz09N1xZ68zUXcdPuPBi3DW+SD5ZRi87Yhmg83PPgbXHf6ad5qv+NlBY9AKBRimxjBTXntr",
+	"/2B35+nW/n4r+bBnzNFto+06P0z2i6d7oAjbg8t91do9aDVBSwbTx5LdM0YjsGtjhT4qHnhtb6dlP7HW",
+	"Lg35gIH5vRrtwQFVUd5RzhSbMnFI+lKPcyaWYrpAKuB1rGfcjstoJeeiRFdWPfVlLXsydXo9zOLqPH8D",
+	"5vaJta8fZHYFUySxXmqtF4x6+8V9mnHBPipdT+fHAhaQvmy5wVSa3abY0+LpcUVGTMRcMNKPdXa2beKX",
+	"JrRBBdod67nUP4PCuZlzrXbXLNsCRWYsMqYTeIwa6/lvlm7s6pZyxfQ3oglVDOy3QbBYh96SXckuIBFr",
+	"eiZJIM0XXZGYHyNmNJYG0os5kdzbzGOJvmV3GXWnWI9lxD/CIVuBia/pCqu4Wd/1gE4Y2ulcN8g1+IwH",
+	"Yza4IWgwoCeuHK74slxHHaGNCAhPokhGD/Qe4Ug98FMUKd1ZwQMZhwGcIcYBGuSnWGoMiSQ+lAADWnMZ",
+	"k4hNZYQq6fJbsJv1DrlVETeXe3xCuZlvgsiPyJDGoXYUbVdvuFfuXf4h8Qch5RPlrEznuUdXtvkGx+Cg",
+	"U0ZkQMUjY2STCQ3AJWfEaeL6sNorXBZ0d4ZyBPwTxqOxYiQWAYsK+71BDoqerGPwwm/EG4kO/Sw9nUsS",
+	"sRFXmkUsSCgLV2kuXQD2sGKDCNWMNVinjR5YNnMj5Eys6lG089wE9ayzQGBPwnBPY3eM+C0T7dShiJMq",
+	"Ssg/l+W8YpoGVNP1dHseWKGh+EhwMerRcGTYecxUT8VTwyWMHvard3LZ2t3z3tcMQ4qkmrKBBj1ZBOBy",
+	"9treWOupaj95Ynh9w76iMZAT+OBJ+tgTb9EgPfPL3oTpsQwKr8cd7+Hh9PpU8YFXK3w6lUrDDJWKwQW+",
+	"aEZezfswu1G9OOLL5t2AsDZQ6xPz+wbsXxqDAkugME9DMh74228l7vrqW2SeuWFPvMqnN7Q3Ku5/YANd",
+	"NXWEIHjvV75qCcUt0EQn9vuH2CQV4IkMbGPZk/Cbh12pc3k00PyWHaHn50F8V8gehcF61o9UYL34ZeJk",
+	"GspYBGm8AhgQGUQMdDgaqtX57yUfiToXJPE8L2W75WluiPMW1pdwXWcrA+91Ias28UsT+bK47bnUp+aI",
+	"HkgTugcHnacFe/r3ydid9IyTZ+4/XvfGDZmbEUOpTlQM4A4II0Ps2En7uYwjBQdqX71Bw/Jc6lcyQHdy",
+	"JaQBmeAjhWgGrsggjiIm9F+WJb0GR/O51EfoZn4Q/ZW91llCtG9WzjHJFcEHkhg1xt7WjiTYUSx9pG9e",
+	"SrkVc92MRbGGj75Nqhz9myPnN5b9bSYeNIukGPUSFEDBcrQXIWG57jgiPhrrNQ80Owa89b7DLExtI/6P",
+	"/JjWGbF0lYeGS4FsUSTkN4xQ52NQKDO/vMjORaIYbgicEotEB+xl3NsFYkndm4bTWz+0Yf4YI02sZ9Rg",
+	"7+UHzar4TnGQ+2howcy/cORJV1RAT4hfvRhLxImT0frn+rFOCGwsw4BFiUNkTCMWdIX/wlhrvrVlCRhE",
+	"AeEaj0tJQ/iF00TnG7iR+owwEbBgk4RrtFAWvI717wbTyyBdzdIiZgR0ACA2JoIGMTMAaC0gzdbzX2QH",
+	"hq25jzjzYaTfQdtypybJSBIpgL7QNWW2yvyqBNRDSJ6ZNrE4vblhcGWfsZA2qmSdIDr1IqewokPzhVH3",
+	"AA1ubGTzC5oDT3TFUhCg73YpFjCAX0s/ckGIzEc8CJlf64rkA8sosr+JWKxY4JNvKLFBvmL0WM9g8gVg",
+	"NBwqGcqoK9gti+bmKj+uEd9YJ0UcQAESWYaJmIVadHbpCn1mTO3PNXY2F7z5n4Wzzc2E4lzy4NvCpaqC",
+	"135JVu+VlK+omB9pzSZTzPB5ACnI3oSKeY+60XLEIIn5sqCQqQa5XpDwUeDoNlnA0UgrCylxY2defA95",
+	"FGe6EQIpToOM6S1zC06ynpzDREYZO0wwPZPRDZBLYW5FgoE8mnqSSLP8sJOUm4eRyVtBbykP8SQeQCKQ",
+	"ENaLM6MtCn+B7hhh9oxWJKCa9qliDXLlsOUkpBqRNAupZLdo17jh3Q3OTGO59C/Ne1McJb/gABQ5IWep",
+	"MDZyLmADbsTZAviiX5qeFWxu17KqOLWiekyVGb/Xj9Xc/NwRr7uYhOqukGLAbGi4PHpV+PmGzVX6tiHT",
+	"5m1J7gGySOcA74oEwOdinC7Il38ZTXYJddpMuC+xNeTE4q3cmF1hE6ioMnuqxkYTLknvP+cyJabBKxZw",
+	"egWUtyGTb2JGLJl8l8xSDoCvqSLFIJLRo99endaf3ged2c1fKHgdqqD2TqURiDXMvcysNw0zB20XSSUz",
+	"WSCkjO1nkZ+1ZB/aeRMuneDGvEPJQjHzKYunOIZz/c2bRnLKIs2ZSk+76BQ9UnmQxsjIHA4On2wGWXPn",
+	"ac2bcJHkY9W8qZEwkRnjv3/tdu9azXq3e7fP3n/3X14pU6sGb3eQ3IoMzuskr2xMw5CJEcZZIfoO9xIS",
+	"Aff3tvfIv/+109h6XJjgVis/v53t/ASP6u9o/WOzftDo/a/6ginyYFrtNIZwhCWCZKMs5mQgxZCP4gg2",
+	"/pBM6NxwrpANNZGxTlEGaKnZTOXMxPd2qmaiVOVJ2XfmwTMu+mgzXFvN/ceZvMQZghIia+Ik05/ESqOC",
+	"YWlZxQhXEJVHX5oi8PZ1Jgmki5NI8MHpJLiuevfuVqvi1RELeMQGGsO1a85gBcIuZ0qmOae/4jUq0nNh",
+	"Uu+TQSREV82s3Q1lby9eli8nDRYELNLM1DT3kk6nuHU0ANca12yiKtK+k1nQKKJz83ccQTRjKKMJ1cBa",
+	"uXffgs0zNZhg1bKOLy9Oy8vJIoQXcJyQKie4zd2yekMtgYgboe9M9gxT2mhG7f05suX1ZkKupWUnDuzS",
+	"ok9uWTQ3zC2iA80i62WukX5IxY2h2EEYB+goTVc4kJEhKTKWkWKkD+xs7tXS48v48jNL2Wke7C1j1v/d",
+	"7d41m++/rWSCKVS5zKK5ZkRN6YARGkE4mus0iQJWdEji6dQoTSIgoZwBkEoxEsj8whAEnWfgu81V5mz/",
+	"0e2q98vWUSRht6haumVVxHwymep5BcUKgr8Br5ph6xM26bMIoHLlQcAfWKIN5j7Oj/1CzqzijF4ki0hF",
+	"f6tXqjxQXBmOWrWWU87CIIEb5ufiFLsKjpHki5aPHyRKmt9eA0WQnF2+Pif2KZuuf9DcenxIKEG9hfTn",
+	"oL2bA2jce1Tu/Yn2WbU2BMWvxXWupJHLEJ1JQBTgKnA8RkYklCM5HDZIR5OBq/hhfgseQMurDol1sAuW",
+	"2BDK6AfOC2iMKjKSMmhUXa98qkOJ0MjZ9VWSiOTnlDrfbaccOlkGWXAuBw4sHNUgPzI2hWi7MFQqozmR",
+	"IpxXTiZJjqg4a+FSnFLflP15tgoJUVwMGNk62G/Wm1v15tZVs9mG/3/XyDIqLvTeTgU153MxFpX1iIXm",
+	"4cL5rPiiqhyP+1+YdxrbZ0ksQkh5Axsgk4O04lSqckrun4ojMEhLnI2pNmRJxnQ6ZWLVTcgmrBiWFE/M",
+	"nbOZK+8XiIP7LKm3qoIx5Qg99+LcmadEWHlClXtVy170KvbwgtFQj8v8wZmh6crlTeWqb1mkOJrLy7mV",
+	"HTF9omo6LttBVWt4VX4QV7xFZnwU9tLXrEeCq1qGkxltnPSZ4oFTlAr65VK+U6oBAaqmMR1spNDh7wsy",
+	"e2/76c492vPyG35kASPA8wxpUc37POR6fpiNdGrFwqELUsEHa15+h2qtXnpij3xDDQN+/FnL/J0MInLO",
+	"WMCC1JDsipzJibviW6LswSx89FOtYEjhhVskjRYeDoa4hM2TjhgNiJAR1IBqkGfMqG3ozLHIqvJmli2V",
+	"HGdadSL3G9OFC5sQQkEUV97bLCbZGmkcawi9yVwu9BlXuDNoGu+x3ou9Fvn3v1qN1uM28RHM6GP5MnBx",
+	"2ktm5U6CS0d/ZQ0+Nuy4zoOugA/hFOYyjoicieR3aPDPIepoSQ8TFYAoimzBTCLD5/pShowKUFXioEpD",
+	"wY2FCVNBwLIE+w0+Vg1743NW5pJ7SfWqv1TVFu4HzSs/F/3hiiMrvsD0ziQnl4ZXcb/a4F5Cxj7KWb+x",
+	"nt11Zc/9EarQRMhZzdbOst4mwWbZShh42vdq2vbsqyj/7PrHqqNHQDi5Ybaa2v7u1n6N2H89Jf/+1x7+",
+	"9bS5vW8I/XGFHApHWfmLSQQ178L+9yR4fnlUKZIH0W3lhrPKT28Wnan1Ij4lehxP+tOIi8S9e8OqteQb",
+	"NAmTKR/DfI+8mvf6xzeVcxWVc4pVTulSfFT58F3lw/P7dREzT3xLDbYZd2HB8V6yCvvphs3hv4k/aZnW",
+	"Z2ik5GEqTskMWDWDVxX+aXvd7nvvpf3ZQ5RTeDDRLRfMMM2eyZOR+yaJ1VvfKVyJpztbO4b0a+T1lInO",
+	"c3IshWADTZ5zNZBgR2410mJ2+R1YMfemUnsLRzLiepwGtiCUBnpcVrOzeeEAvgKBc5goH9ZPbGE56Khe",
+	"3bO4KAuo4tE1c31+W2cWNtOnspodVwqK2eX2o+aU7P5cs8r7n2YGVbtEks2mEWuQo37qY7Cou8pRF+cM",
+	"VVRCFTZmmsC98rqk28L1TqwyI+m3qpmunnu0zlktzDxaUAvVb1tHjIvmKsZU6n/xVdz319mBomaIpLOQ",
+	"ktel2+oNXms7l1DJ4u2rrchGqpiew5tjvduKECKip3tZP/fv6YwWbPYHvasY5CkutDCXys2LmIJQ8NUi",
+	"517Gtk4xCVTdKEL7MtYFK2HLqlbN5gH+XSExbE5flbZznclv5q5UMaIlMvgv0p/Db9C32Lg/JlLII1zh",
+	"VKpHSWzOtQ3tVMXujS3PKiaXaSLAal7bPFxsDDq4QFVwAGDbNvy6s7tfdU429r4CIAGC959qGR99/n2n",
+	"MiJTJqchA0e1MQHQWV3t4rXFIivj7S47A6UVmhSARs+x0WVzzgQZKiVMAgSpoE7wHSTs28HrzXpUPBgw",
+	"FqQIrbJxmrryJvQOyzTvHhzU0qLNmFRQdoAi+GShcFhUGxsi54A7IX41HgWrN1MCWSVySPxADpRD36jG",
+	"BJGba0VerbsU51xLnY2WNGouFp3u8xLKPa6Ef1hHxTSSo4hOSD+iYjBmikjwPN2yKImEcK3IhFEjUCCY",
+	"Z82YfLYDSMliddOqTNcy7re6jEu5qkjupykeuLLYXbFwG7iby9XLSiUQFibBlFKo8jUcK/PnskmdKOML",
+	"PyiV9VwIyKqCyJbqgVSBJLNoPbuB+R+UgXPph3Z5VcbqBaMBF0xVxMIdeLDgbjerS99RNaazQnMP2QqQ",
+	"lQ+U3fpQY81uvfu3Gsdamz0I5ExUjLPIs5+so7bYnL1MTdcC348YNadI9ZIgGxQcsSYZZqIkXCKgmtU1",
+	"n7BKSBUqKYuZK8ansrEjZ7JmTaBqBuu89gtnzvUKkail80etpfxxBQrrtQ202jS8qtFCqnQvVss228Kh",
+	"rNsbBAwCglabL17eKvvE5RgmpZKyiLHK6n2V/r8eHVWe572rLzm5zeVNSa+wObnDTZaVmwKcQkphS2he",
+	"LXTkrO5Kyrh0lppoycBV8wGt+0r+bLj/vDypFSNfUGHqXpjLZwSIVlY036pFDgxzPofO84sAFJe3x1UC",
+	"RGQB+QbTlDCx0H+cOiXAJIAiNljmqeCb1Tri/VgniLQ1gh3AAQyRypnIpB9aG+eGsakzchzHK2NnVu7Y",
+	"AEyZ9T5ILljeLlx8f9cYHFSJBzSUcMpIooiUwytrjDXkkdI9Fxr47Cnxe4M5RMSGprKFscqBRgVIruSt",
+	"5qoK63nrLQwmrTNN1VOaDocPHyWessg5iD9/JGCcoRxVBa/P4zDM7BaIcUyi1ak4J3O2WMSIOAyziSfV",
+	"Qu3BZ5+NLX1+d5cCpwIcyyCOuJ5fQkuXDM4g8YD0IeJ16tZ+dn3l1cr287IMODIbS5XLsaQhv2W5xjDO",
+	"N4KtZcxBu1Ksds5jraep6+IZFERagMVIkmRsqjTksJarhNnOPOZU63EUMmGMlKRdzQ56bLbNvMjVmM2N",
+	"WdsVSpvBMxA6woXSjAYQtPUTZ45tBJRztPiHxE+MzqT1VRD4ZEJv0ESdZDr5wC7Ywk+FTbDqz6KmRFdF",
+	"1BPgvZ5/oGIkHylL2HVMISJI1TWimHaeJLtBDXIuCY5LBlR0BaAEuAU8ZKolBCDEnBOeKkamVI9tVy/y",
+	"zEFacpX0BjSKOC66KzKl4ivweLgn0HgG55w2nsl3X0o3ik75j2yOiSFcDGV5j35IDsJshyIULz8XNSvq",
+	"ytAxLggV5IXW09cinCf51GNqi8x3hbFvQlaf0hEivClRYxnpuiH3QpaoxakgDAO842ps3RQQiUiaK4HD",
+	"vCtyGEFXot0Byi02oCu+/faZ2/7Gt99C7rgR/MD9FRTenxEkYaxt6EOVMkOY5th65jm/Mi2iKyby1tEo",
+	"OTEXZyajG4uupLaulVMOdER5yMWIqJC6jjAp1ARR9spNWAacKTPbpDgNjRjxi/lJfpKYUyNUk4lUmuzt",
+	"kB/5MwuiEtKqVJgP3uiKV1bDQnetTVUPDRvAXB/EV4yEjCAfLg0O2NuLyeg+0fSGdUVuRnf12WxWL/AO",
+	"P8cM9JjxiFycHisjd+1qwdEGq0U4OfoducqvN5vw5We9kuQZeHeIFMQ3r/TJNzKqYZI7EixVUpA+G3Pw",
+	"ZJVSj2vwKGQxPa4RSIwn0mIO2J1umEVbT1SbGInmg9JgRnetx5a6+g6xe9tQRsTPZNb5SAOBJN8Kqb+F",
+	"HSX4u67oelbUylh3vQaB20WJv9PcyrR3gRoIpfWAP2tpYzSz669jTUdIZNdjHrJ8aiQWtVVwk0cKsnIp",
+	"D10lAAxYJbcIXyUYA6bnUgwV8Xeb2z6pyMMEdT9kaXqlMzWRzscUzFiqiRRGJvnWRPSx2EJqmDpAoX1R",
+	"LnnzMKPDrJyTiS+wpgSWezCvlwNOw7rzsTk5JgOW+yw7lWJuqJvNoizNrsjX03FRFJDaNBvlgNfUUv8E",
+	"ykkHysptfVdUZY5aVmVUujJh4wbnqRTzbFWSewuTguIWKq2h0a6+CA6c7vpe+cCl534tE182mzkGbOtH",
+	"H6go9yao+2FpFoU70GypyeBYhkGVhCo2Hyz0YalBeXkjppxmm+gETgvwnXg7JJdGNWSH5JJO2CXX7PtL",
+	"HfGB9i279d+AsMiJ/EZXoLcd/OiJLWpIz+xOat82yJHdS0jBtG0Ppbn4/TlZ1PqwKyral6F2EPIBE+ip",
+	"tKrB0RQKwLUaTc8mTSWlOmezWYPC1w0ZjZ7YZ9WTl53jk/PLE3gmDTSkqkIGJNz2mo0t/JmcMkGn3Gt7",
+	"241mYxsSVPQYVOkF5Ubbv3kjpqv1trPrH8kl0yk6i/z7X7uPs0kMN8z28DM0B0BTe55UVCCAuTJKKw9D",
+	"V2nIKceQOQEKGpS9I45r226l/iHyCfM5ELShYhmPxq5HIu2KUMppDeG87k4KPH7i3xjm7HJs7SNQ/TuD",
+	"qrDeTTaZatuDJ2GzncBrm006u/7x0ss3d/y12hOV/uRJtisiNkrLNBhsNZvrldNFZ/avFviW4N0Azea9",
+	"qeNfgFbzms//cftu8lz+dHscXD79qdn/x87Nixene2/GP+3rF03x8XRvfHb3z+3p9ivPotIQjAbAMsCT",
+	"AXrMGz7dfn22/bx1d7r1bPT0Nu4f6Jdsa/Ti1cef9/fY06tYHcRvXtxe/Hzy1gNkmXfXOz35eBEfTLb3",
+	"Xrw87+mY7e0evDyf/nK9Nz2eX2p+848PP3auO7u06X1avR6sxZktyLC2xPqXrby43dxZ9ERCM0+yBSk/",
+	"1bwdpJ/lz2QquX2qeburPJIvL5+1zb32r1DldzKhkTnqHxjqOimWE8qd0JEhUw9NAyRn770ZJ8eFpFH4",
+	"6znwUR2L7i9kSwhDAOaTVIdCldpKcBd6RK1IS1AmCti6BrlKwWvGZGKB63zWFWnzWDkTxnJSDlOt5Aqg",
+	"KbQvZKG4RKMrUgCFBfhBNyMQVbVUhqfV3zSYcoZnYWdeMg3pgGHDvCw2ELwC1Qwrl/B1CRub4BB/Dz62",
+	"nKjScs5/dWJ3hafTc3i8BtFPmeBBPWfRLpXCebow2uOKl8gHY4wcvemQEdVsRq3SF/J+RCPOnCU15FYM",
+	"g1ooh0Z4WxrtzxcCTxfQHP78OLe6r7T2cFpzNRgKxxFKeYM97LleToNQAt6RCavHUfhkKdm9vXhZLFLx",
+	"SC1iellHpWFIGR0R2XRiTBkrT5OATZkInLVvzD4XjQQ/EfirAmtWFEsW+OCmBOWubYxcqhP7CdOVyDcR",
+	"FYGc1LCLfJryiF41Rfp0cGO9XWBN9pIqIWjjG/st97EFU36PmmK+dkjLjjSSzEKe7+HGULGhdCX+gDIh",
+	"2UoAI8G1dJ7Mf8ZYCMBaKzyYLuqbXQl5WwwVxN4n0qjhZs+JljXC7uhAh3PiupvkgkIhV1qVSjMkbQ2m",
+	"01xXgwENQzPugnXkamgsbc2/XgGPB2vxUJ0DMSHgP4ZUP1sDJKG50geWCL33RRPSbQl0fYhVfWb0z1aD",
+	"TuhHKexRw36BqGilTODvSYjge9ofBGw46sbNZmsvu3Hfw1v+tn30t9bp31qnhSP4W+vUHYJ7NIMw/t4s",
+	"AD9XAzll36Ps+w7imd9NIznk69Quy12gBVbA24uXm2xR9wB9/g8SIeap7fufypbMWyZ27N2VwI/BtNbV",
+	"nryMsEnyXlI5k/PRgZyBBiFlQeOCTRUdvFJHarnX6ggrDYGkSGu8QOgHn+mKUhe1RFglbtw3Px6fkKQ9",
+	"WJ6t7z6upZGNGRYvnjBl684aQlaZhqPkXOZjRpkuZXTggik2TAVOtSNcIw4EAtANleh88AMsLjhiWpVr",
+	"Q2DbKPAlpt09zS+6wkb0IORjmO1Qs2hGoyCb5Y15DrnKQ9bFyoOpD7M8loEL7NBi5zU0nwDAwgKjKdqq",
+	"kYekz+bSqpQhn9hgm/WicUX8ndaBj2K54PMEm2hKlWIZ51Aq+6wnVt24wrd5GWtW4lrTWn7PlH4mg/l6",
+	"7NnWsdsZbg1arEnrzWazWd8x//PU/E8z/b+tUuWmthc8+zDUZ+zdzvHPb+qTZwetH1v78bj/9uzt1nQr",
+	"6s2ut0an16evTz78cpPw/rYn6s3Lvd71x6PWqw/F8k8rCMC1eWha2O1THktkZOOnz1G5XevXz2N9O82t",
+	"FVhfsc8jPLgC9ys3woYnD1Z/8iLT5Xdnq7n6XE/SCt07WytMNdfdHx7aXYW7V9RwNA+3VlhisejulyGI",
+	"3MaDJ7ksG3L9npfLoqEEzrfY2jnFH2QTWRx3FSMu7sg3PmRUuWL7j2vkKqJsyG/IN74d3dwr/zHwrBNx",
+	"K+fkG5/dYSbWR/9xGyOi00jezS1IIc2SSaJSLn6DnmqNkRXkgyEDtRh4I0RNW82mX8tU/U9EZFrEFxnu",
+	"I+VeYyVLGrEwtiMLSDy1rq18jQHXXtMMiNOfyAl2o7BOqWwFmQY5EnOCGipGXCC6qMc20I/tXQSGuXFm",
+	"LMCuGOh2Aw8bVXb3IIvJrk4qVtihBoFkCLv14PtoTIK0YWLWpMDQ/s+QrgY7Sm654v2QkaPL404H5mqr",
+	"pvWZnjEmDmHu6E3sz7XtQeH/za+ZbZmyaMCErtswO24qHuwkVrorIJysx0yl5wtngkF+9CQiBuGW2ZrL",
+	"ZjNRYFeJNbtMr5op50n5JdOOTBrkeFFlWi7IMI6wvwNO0XkXHDk37Od+Fqa3OaXa3JZEsz6ZVCYmZeoU",
+	"5FvoH2KQJoGfAvLJnL0DSFr7cbG9V8bSFqb0JmJDFkUsqL9dtY7CA9+4HKb7SNlun+u94QG2ywrS+Aji",
+	"exfIJv48qVEACf76/lNOjhzZssv2jiKXA+7iUsak4a6gRyP7NZcnJ1GwFFpWpGSbTS62bSxQK5Plm6Zk",
+	"PgbxUgYCqkZayoUrAAc4zEam4H9X2ABqlg07rCj2mgBooFaJzwsHPcyq4kbapUwzyyy6Io3h65QGp5iS",
+	"ivROjlKLJ2WYN1wY1b2EVsN6lDWYu/9b11YL6XptgoBQK8xkrF3OG7YP6YpMf9dspimg0vyK1pQ+NMgp",
+	"d6f0q9CUXXGS+ijBg8eFww7KYH5IKAGnUkYgpsIyifKAdQYP0rRXdJ6Jp2SwsmVSCesqmCo2DcFj87Nx",
+	"/4cBf83PTt9+7Gyd847qTPT03XFnrzNRdx3RbLD52cfgusNf807zFT87aAxaYb6Wmk2AzZcyWqMCdi5h",
+	"eXW7YjXLrFBgCBLQsx8hQ4QqQx6dcs/WDdraP9jdebq1v9+y5YHsBzvwgVL3tHHVxvzaPXt39dPO9S/n",
+	"rZd7756dXP/y485P2+c/vb5+5dW8aUjNCUwj6dniP15z62CbbvVb9f1Bs1nfX2Q5QtEfb6eVr2fXdvXz",
+	"bAYNjAg/SnHXtuIpIkqX7IkFW698hPkSVRUutqSutuNEf11n22oWZ64v9qrmZqmJ4lfjbwUxnkPT//r+",
+	"U+23giRXN4nQLsKLuIIaqUTI2T2iG4uyLhHbJ846yyU5VuCv09YXiCcF4JgCWJtridEgr8WAOWCmkR3Z",
+	"gREECRp5nw5ukvx7aIwxhXS7dmrkJgAmaewGGkIialckhh4LUqfejFaGZ3Hta4djjy8vTi1Pf/8At1q2",
+	"nO7Dq22vzNOgovgnK40eELVZ+YVY9Xlhg5UcYPAwRy65zl4bZKyf2RTsC+THaZu/VXmxOf5TzDj/U7jw",
+	"n8VNC2k5RbPoJElLWsGDNmHLoQJgY1g7IkGyj7Gu7NLygrOkBUGWmSs6B72iFEF/xbyHhl4zVeGyyfRe",
+	"q9naq29t1Vs7V82ntuR0JmPZapfZLHb7SKv4yDoaIJ/CONuNZmNra7uxX0ytzs/roL3tXuJyx7M1crIp",
+	"394r+ZGHIX2yi7hgl7loc1FRf/z/na6rsbDGPZrmqk37F7E+pJI83X0x6uN/jL/jeiwJnZDO3zNX2tVJ",
+	"yVxpRzdLFKFzRFBWdTm2laGLNxcdm4l723oNXGaF7UfABXqTQVHRERWKgrmBnlTBZulrACGpScio0uRp",
+	"2u5C1TAWKBLH8EBOJlKE864AnzVU00cgZpohjngaTCsvehRd4gMLFSBmIMZoBueVLlkMTbxJ797nxxpL",
+	"JdAWtunIVy/zKJnEgzHpY3lkKdbpVZWvy7ZpS31jylK2qzZueZpPW6Aqmm1y8R9skJaY0EpKULnx+1eL",
+	"9KGM9ti2FRLskSIZMbyE6VqdbCU8TN7cTMNENtF3xG8ht8Xwy5zyBA24E7RIDF/JqCsqrdisR9QWWz7Y",
+	"bzaxJ9pOo/UYPLAdMDsVHQIwCE1TfI/7iA5Y24Zk0VkNeBNCSSS1y1RkZBqxWy7jpGKO8zJnTdg8OCWZ",
+	"f4McFaaeWMPQPsUWq6ZYRMgKGNcp2jVAcV5kgZXfZ2MJITjg+ZjFRslATlO3cyYVvOwbhi6S5gP/l7r5",
+	"YR3oxK8SF3bmXw3vLwpN8tWW3JAt+QOEzyo5Edx/VuY8y+3NtKatWmx4HrlUQ4DRAjIhKRNklQLHEBya",
+	"zH5vlEH7JTTHSlI+I+Iq+9W6wjKyXLFrHIBHytmyUDwEWZ9zNuLAmG7rnsNaFhPFwltUTLsikOKRJjMq",
+	"oFgFJKonQPW5bUcCHkEOXbGur1LW6Ov51MeKAHaXvvsw037NbQi+rSuS5ExbVSJfpzpNZsfIH9SzrhGf",
+	"UzOUz+6m5j82FBTyIdN8wnzyjW3V9DjTKV/55Btj8+/txFHodhkKDZGnAKFIQAiXL47qrd098ycUPLED",
+	"QHy7RhSQfM3I1K6wdQMSXQ/BNVCK6rPep7Ox9FpXwPuxYgQxS2unZcsdYdhuNRAnlZHrCm5UTRsLfGyR",
+	"KEnw1qJQaBiCxOW6QU5d5ipmzA7ZzHW7csnLnWH9XApWh4QXf0H2wEV62n9oDupM56TJ/ZFGPuPBi3DW",
+	"+SD5YPJzq986Hwc/hLd98SqiImi6SOS7X84/0uuDeDDv7HXMGOLnj+9+OfvY+TDdH/7SdMHJVNQkFY/6",
+	"XFAwiIqQh2qHq+MOXxNDv3jwuREkM9cqCgueYCmPcH5PVAd/fC8YI2WZFonRbB4sRGK0U09GIRRkOWna",
+	"UdRpsk4pnbpQeC0pRwPQ9DBEn4LjwimIwj0ZC1v8wpaiJUZ3d1thgz42/xTKtaDXZMxFktuOpaoT70ef",
+	"hZzdAmB6CZaCYg5ZtuxMtSJrJvKFIRi+FIDCxtweFlYDmQFpRY45mdiWgH8V90Yqsr5G3v/SkfdCsAiL",
+	"2JX1+DJbdvrhE2TIRs1eEnCv9BdjMcnQqXmTBjkSFuKWj6P3WaYSr7suta6w1YwOC6p8ArKmioykxj6r",
+	"QHIVengFK8TVJFVr78nn9GFRys/Uc1tWQ/mQ+DQMfZKWsyt0PMbhFuQ9Qq7dUrBoUgvbDUPDsKqG9YMz",
+	"HW2X4tbqjBEeqGaM84yXl2T6UdjohC0eRScS8o3ZpJbxmH2Nrf9OruUqjvtF+msv+UhAcjQLFQPsOLAW",
+	"sMrgz0rfbW1JXQbnZsgYl2l5P/AM1JL0dghLQY96sFPL4e2QK53hJhuJciMn+p8T5169lFCy08thOupr",
+	"fHrT1/AlV9oGTeRMJBu9PHCS6BG/8eBTQZlYIpbvk8pHyuaoKvAdJhcaoSt5ibsqpQMWmOpxtpzCqsUH",
+	"qqorbEoEbz1cBKMzMid/05YQGSn8Ve7+SXJ3Z0VP0Sm0j/lSOcQJFIYBaMfafAKLyCzxA70uJ+7bOmIi",
+	"kxpjE2ugZwvE+bQimk+gkA0Lw0zy0JgB5ATBJeyOK425dEk3KjtLKC3pggvQnTltquIKgaGEA0cNRpmI",
+	"68tTzLR3g0Ly4sqJ912RybwnixLvq4wds68d8RCcywr4ljLobOVIY8Qg/ZWG6q+Uzn4ujyBP48gS8lcn",
+	"xx/kZ760tU3AL5vcXih+XsZxVMQnC3WJV8JzJD35HYCpXB7V1jMBdwQAPo6uL8kx1u+x/dGx+lda3AQK",
+	"tB3FekxajWZVnvx3WOQkqW2SrWqCNjIERpErdkXCFo/QnJmNpfMrg1+azBmwMmtT2EomU8qxR4uNki6p",
+	"aQI/tTVN+G224apLSpSupIktzZz8YElJE4gM7jQPfHQezbiq9NnguW2iREguQw6c1xG9/om/5mfRq8uO",
+	"6kxO1bt5Z68Tnl29+vC2VXBe3726OgGHtg1yOXPLKI/be81m2nP14WNXZZatng9mi1ior1VC/oOrhHxh",
+	"1T6qisZbzrJG1Q8EYCxhzcdjNrhRSSc0quOIJcw5zYamy/vJAEQjLRKvbhB75rIg2qXnlaZzlXM0c23d",
+	"zIaRhUom4DlM12qQS+tZt+U6LbQE6vfbfQlkyibzWJME5eHKIxuOfZGF4qgsoKGKa+L7HsIt/8AYX75t",
+	"2xce4uOWEP7DMcufx42/DC13w1VdkS6LTGF54dZADlQGBVdCBj03399L1Zrd6SdjPQGCehCqxuh7I6zA",
+	"hI2j09IN+LOi1/SzSXLJRl4wGiAjdpWRM5uYbJHdQdvkYjGU0DbvoIqEUoxcKts0knBGUE1ZufogClg+",
+	"lBBxwXmsgIEFI2LFbAOqiClNI12ZyfYCZvRwP79tVYtNbSv6QazGquxsFmVhLNiG3/+QO/lzgJDK35ec",
+	"s+1+0ZhTJPNFN8ZYUUdvOuttvxv0wYg0+/a0pLc1/qxSwSIi+2z+R+wv1phe7Q4B8mjJFVI3hfzPjIPL",
+	"NcdJwf2wh5mFu6r9M6pIP+Yh9P+wtTaTnH/Q08x9u2FzrF9GAxbkrpyMNSSVDYd80Mj0V7Ibq8axNqud",
+	"iXK/pIW4S9eS+qGXNe1gjdcVe3ngv5OLjO2lV7656eyq/fUDKjZFRw+0Ez5rn/L9wys3LO3JvclNe2Qb",
+	"C7q+uIrOEZnIFbG9w/+A+3lMRa7vbSDBEz2T0c1CNgjDGWKvCnhB0MZchLTjYBRjlBNLSj8BfLAduCro",
+	"HfIhQ/xPml4TyYkr3w7VtNBsyeBRkn7Mv1WVk6GuCSQXtmA4FUQxNMbQLMwMRhNnaeVguTZeCrtaaUl0",
+	"FCtdVLsyo+bUrgVDV0BE0WcYyTsIdKkb15MYwZ3ZHbDYqEWzhhOUkXIGKI+IljLEBWQGSo/60/tP/y8A",
+	"AP//",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

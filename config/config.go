@@ -124,7 +124,7 @@ type Passwords struct {
 type Throttle struct {
 	Window               time.Duration `yaml:"window" doc:"In which failed sign-ins are counted."`
 	PerAccountAndNetwork int           `yaml:"per_account_and_network" doc:"Failed sign-ins of one account from one network (/24, /64)."`
-	PerNetwork           int           `yaml:"per_network" doc:"Failed sign-ins from one network."`
+	PerNetwork           int           `yaml:"per_network" doc:"Failed sign-ins from one network; as many refused authorization codes, and refused services, are counted by themselves."`
 	PerAccount           int           `yaml:"per_account" doc:"Failed sign-ins of one account; binds networks alone that it never signed in from."`
 }
 

@@ -212,6 +212,7 @@ func codeCases() []contractCase {
 		{"code: a verifier that is too short", sends(post("/auth/code-exchange/", strings.Replace(good, "dBjftJeZ4CVP", "", 1))), nil, 400, api.ProblemCodeInvalidRequest},
 		{"code: no such provider", code, func(f *fakes) { f.exchange = cognito.ErrNoApp }, 400, api.ProblemCodeInvalidRequest},
 		{"code: refused by the provider", code, func(f *fakes) { f.exchange = fmt.Errorf("%w: invalid_grant", cognito.ErrCode) }, 401, api.ProblemCodeIdpCodeNotValid},
+		{"code: throttled", code, func(f *fakes) { f.exchange = &session.ThrottledError{RetryAfter: 90e9} }, 429, api.ProblemCodeTooManyAttempts},
 		{"code: the tokens are refused", code, func(f *fakes) { f.exchange = cognito.ErrNonce }, 401, api.ProblemCodeIdpTokenNotValid},
 		{"code: e-mail", code, func(f *fakes) { f.exchange = cognito.ErrEmailNotVerified }, 403, api.ProblemCodeEmailNotVerified},
 		{"code: its token is expired", code, func(f *fakes) { f.exchange = cognito.ErrExpired }, 410, api.ProblemCodeIdpTokenExpired},

@@ -3,6 +3,7 @@ package session_test
 import (
 	"errors"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
@@ -42,6 +43,39 @@ func TestCodeAtAnotherProvider(t *testing.T) {
 		}
 	}
 	b.wantEvents(t, "user_created", "sign_in")
+}
+
+// TestRefusedCodesAreCounted guesses codes until the provider is asked no more.
+func TestRefusedCodesAreCounted(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	try := func(c cognito.Code, ip string) error {
+		_, err := b.ExchangeCode(t.Context(),
+			session.AuthorizationCode{Code: c.Code, Verifier: c.Verifier, RedirectURI: c.RedirectURI}, session.Client{IP: ip})
+		return err
+	}
+	good := func() cognito.Code { return b.pool.Authorize("111", b.time(), nil) }
+	guess := good()
+	guess.Code = "x"
+	for range b.Limits.PerNetwork {
+		must(t, try(good(), "198.51.100.1")) // counts for nothing
+		if err := try(guess, "198.51.100.2"); !errors.Is(err, cognito.ErrCode) {
+			t.Fatalf("within the limit: %v", err)
+		}
+	}
+	used := good()
+	must(t, try(used, "203.0.113.1"))
+	late := good()
+	for name, c := range map[string]cognito.Code{"a guess": guess, "a good code": late} {
+		if err := try(c, "198.51.100.3"); !isThrottled(err) {
+			t.Errorf("beyond the limit, %s: %v", name, err)
+		}
+	}
+	if err := try(late, "203.0.113.1"); err != nil {
+		t.Errorf("the provider was asked for a code beyond the limit, or another network may not: %v", err)
+	}
+	b.advance(16 * time.Minute)
+	must(t, try(good(), "198.51.100.1"))
 }
 
 // TestRetryAfterARefresh presents a pair again, within the grace, when its answer

@@ -51,7 +51,8 @@ type AuthorizationCode struct {
 // the same verifier, for the same provider.
 //
 // Errors are those of Exchange, and cognito.ErrCode, cognito.ErrRedirectURI,
-// cognito.ErrNoApp and cognito.ErrEndpointUnavailable.
+// cognito.ErrNoApp, cognito.ErrEndpointUnavailable and *ThrottledError: codes that
+// a provider refuses count by network.
 func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Client) (Grant, error) {
 	now := s.now()
 	app, err := s.app(code.IDP)
@@ -65,13 +66,32 @@ func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Cl
 	} else if !errors.Is(err, repo.ErrNotFound) {
 		return Grant{}, fmt.Errorf("finding an exchange: %w", err)
 	}
-	identity, err := app.ExchangeCode(ctx, cognito.Code{
-		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce, Issuer: code.Issuer,
-	})
+	identity, err := s.redeem(ctx, app, code, c, now)
 	if err != nil {
 		return Grant{}, fmt.Errorf("exchanging an authorization code: %w", err)
 	}
 	return s.admit(ctx, identity, digest, s.startSpent, c, now)
+}
+
+// redeem has the provider redeem a code. It counts as refused before the provider is
+// asked, so that a hundred at once can't all pass: who guesses must not use up what
+// the provider takes from this server.
+func (s *Service) redeem(ctx context.Context, app *cognito.Verifier, code AuthorizationCode, c Client, now time.Time) (cognito.Identity, error) {
+	counted := attempt{keys: []string{"code:" + networkOf(c.IP)}}
+	counts, err := s.Store.AddAttempts(ctx, counted.keys, now, now.Add(-s.Limits.Window))
+	if err != nil {
+		return cognito.Identity{}, fmt.Errorf("counting a code: %w", err)
+	}
+	if counts[0] > s.Limits.PerNetwork {
+		return cognito.Identity{}, &ThrottledError{RetryAfter: s.Limits.Window}
+	}
+	identity, err := app.ExchangeCode(ctx, cognito.Code{
+		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce, Issuer: code.Issuer,
+	})
+	if !errors.Is(err, cognito.ErrCode) {
+		s.takeBack(ctx, counted)
+	}
+	return identity, err
 }
 
 // AuthorizeURL is where the users of a provider sign in; see

@@ -304,6 +304,11 @@ func TestPasswordIsUpgraded(t *testing.T) {
 	}
 }
 
+func isThrottled(err error) bool {
+	_, ok := errors.AsType[*session.ThrottledError](err)
+	return ok
+}
+
 // TestThrottle goes through the three limits, and out of the window.
 func TestThrottle(t *testing.T) {
 	t.Parallel()
@@ -314,23 +319,19 @@ func TestThrottle(t *testing.T) {
 		_, err := b.SignIn(t.Context(), name, pass, session.Client{IP: ip})
 		return err
 	}
-	throttled := func(err error) bool {
-		_, ok := errors.AsType[*session.ThrottledError](err)
-		return ok
-	}
 	must(t, try("alice", plain, "192.0.2.1")) // from here she has signed in
 	for range 3 {
 		if err := try("alice", "wrong", "198.51.100.1"); !errors.Is(err, session.ErrNoActiveAccount) {
 			t.Fatalf("within the limit: %v", err)
 		}
 	}
-	if err := try("alice", plain, "198.51.100.2"); !throttled(err) {
+	if err := try("alice", plain, "198.51.100.2"); !isThrottled(err) {
 		t.Errorf("the fourth try of an account from a network, with the right password: %v", err)
 	}
 	if err := try("alice", "wrong", "203.0.113.1"); !errors.Is(err, session.ErrNoActiveAccount) {
 		t.Errorf("from another network: %v", err)
 	}
-	if err := try("alice", plain, "203.0.113.1"); !throttled(err) {
+	if err := try("alice", plain, "203.0.113.1"); !isThrottled(err) {
 		t.Errorf("an account that is guessed from many networks, from a network that is not known: %v", err)
 	}
 	if err := try("alice", plain, "192.0.2.99"); err != nil {
@@ -339,10 +340,10 @@ func TestThrottle(t *testing.T) {
 	for i := range 3 {
 		_ = try(fmt.Sprint("nobody", i), "wrong", "198.51.100.3")
 	}
-	if err := try("bob", plain, "198.51.100.4"); !throttled(err) {
+	if err := try("bob", plain, "198.51.100.4"); !isThrottled(err) {
 		t.Errorf("a network that guesses many accounts: %v", err)
 	}
-	if err := try("nobody at all", plain, "2001:db8::1"); throttled(err) {
+	if err := try("nobody at all", plain, "2001:db8::1"); isThrottled(err) {
 		t.Errorf("a network of its own: %v", err)
 	}
 	b.advance(16 * time.Minute)

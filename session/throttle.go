@@ -14,7 +14,8 @@ import (
 )
 
 // Limits bounds how often a sign-in may fail within a window, for all replicas
-// together. An account is counted by its name, whether there is one or not; a
+// together. Refused authorization codes, and refused services, count by
+// network, each by themselves. An account is counted by its name, whether there is one or not; a
 // network is an IPv4 /24 or an IPv6 /64. All are required.
 type Limits struct {
 	Window               time.Duration
@@ -86,7 +87,7 @@ func (s *Service) takeBack(ctx context.Context, a attempt) {
 	ctx, cancel := detached(ctx)
 	defer cancel()
 	if err := s.Store.TakeBackAttempts(ctx, a.keys); err != nil {
-		s.Logger.WarnContext(ctx, "taking back a counted sign-in", "error", err)
+		s.Logger.WarnContext(ctx, "taking back a counted attempt", "error", err)
 	}
 }
 

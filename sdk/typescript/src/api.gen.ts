@@ -93,6 +93,9 @@ export interface paths {
          *
          *     A code opens one session. The same code again gets the same session for a retry from the same
          *     client shortly afterwards, with the same `code_verifier` and `idp`.
+         *
+         *     Codes that a provider refuses are counted by network; beyond the limit the answer is `429` until
+         *     `Retry-After` has passed, and the provider is not asked.
          */
         post: operations["codeExchange"];
         delete?: never;
@@ -1483,6 +1486,7 @@ export interface operations {
             410: components["responses"]["IDPTokenExpired"];
             413: components["responses"]["BodyTooLarge"];
             415: components["responses"]["UnsupportedMediaType"];
+            429: components["responses"]["TooManyAttempts"];
             500: components["responses"]["InternalError"];
             503: components["responses"]["Unavailable"];
         };
