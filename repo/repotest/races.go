@@ -164,6 +164,29 @@ func testExchangesAtOnce(t *testing.T, r repo.Repository) {
 	}
 }
 
+// testExchangesOfOne lets one user exchange again and again at once: each gets a
+// session, whoever else holds the user's row or has just changed it.
+func testExchangesOfOne(t *testing.T, r repo.Repository) {
+	const n = 200
+	u := aUserOfTwo(t, r)
+	for _, err := range together(n, func(i int) error {
+		s := newSession("")
+		s.Issuer, s.Subject = []string{oneIssuer, otherIssuer}[i%2], u.ID
+		x := repo.Exchange{Digest: []byte(fmt.Sprint("one", i)), SessionID: s.ID, ExpiresAt: at.Add(time.Hour)}
+		_, err := r.StartKnownSession(background(), s, x, beginning(s))
+		return err
+	}) {
+		if err != nil {
+			t.Error(err)
+		}
+	}
+	alive, err := r.ListSessions(t.Context(), u.ID, at)
+	must(t, err)
+	if len(alive) != n {
+		t.Errorf("%d sessions of %d", len(alive), n)
+	}
+}
+
 // The issuers of aUserOfTwo.
 const oneIssuer, otherIssuer = "https://idp.test", "https://other.test"
 

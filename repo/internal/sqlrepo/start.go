@@ -25,16 +25,18 @@ const (
 	// Many at once are one statement too, each value an array. Like rotateManyPostgres it waits for nobody: a user whose
 	// row another one holds it passes over, as it does with a token that was used before, and with the second session of one
 	// user. From step to step it hands each one's place in the arrays (n): a row of all values would be copied at each.
+	// It finds the users that it holds again by their ids: by the place (ctid) of the row it would not see one that another
+	// one has changed since it began, and the token would be used without a session.
 	startManyPostgres = `WITH known AS MATERIALIZED (SELECT DISTINCT ON (i.user_id) i.user_id, w.id, w.n
 			FROM unnest((SELECT $1::text[]), (SELECT $6::text[]), (SELECT $7::text[])) WITH ORDINALITY AS w (id, issuer, subject, n)
 			JOIN identities i ON i.issuer = w.issuer AND i.subject = w.subject),
-	held AS MATERIALIZED (SELECT u.ctid AS place, k.* FROM known k JOIN users u ON u.id = k.user_id AND u.is_active
+	held AS MATERIALIZED (SELECT k.* FROM known k JOIN users u ON u.id = k.user_id AND u.is_active
 		FOR NO KEY UPDATE OF u SKIP LOCKED),
 	x AS (INSERT INTO exchanges (digest, session_id, expires_at)
 		SELECT decode(($13::text[])[n], 'hex'), id, ($14::timestamptz[])[n] FROM held
 		ON CONFLICT (digest) DO NOTHING RETURNING session_id),
 	b AS (UPDATE users u SET last_login = ($2::timestamptz[])[h.n] FROM held h JOIN x ON x.session_id = h.id
-		WHERE u.ctid = h.place AND u.id = h.user_id RETURNING h.n, ` + userBeside + `),
+		WHERE u.id = h.user_id RETURNING h.n, ` + userBeside + `),
 	i AS (UPDATE identities i SET last_seen_at = ($2::timestamptz[])[b.n] FROM b
 		WHERE i.issuer = ($6::text[])[b.n] AND i.subject = ($7::text[])[b.n]),
 	s AS (INSERT INTO sessions (` + sessionColumns + `)
