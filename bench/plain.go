@@ -101,19 +101,19 @@ func (b *bench) startPlain(ctx context.Context, pg *engine) (*engine, error) {
 	return &plain, plain.server.start(ctx, "/")
 }
 
-// counter is a refresher that counts the generations of its sessions itself.
-type counter struct {
+// plainWorker is a refresher that counts the generations of its sessions itself.
+type plainWorker struct {
 	sessions []string
 	passed   []int // generations
 	at, step int
 }
 
-func (c *counter) next() []byte {
+func (c *plainWorker) next() []byte {
 	c.at = (c.at + c.step) % len(c.sessions)
 	return post("/", "", c.sessions[c.at]+" "+strconv.Itoa(1+c.passed[c.at]))
 }
 
-func (c *counter) took(r *reply) error {
+func (c *plainWorker) took(r *reply) error {
 	if r.status != http.StatusOK {
 		return r.unexpected("rotating")
 	}
@@ -129,7 +129,7 @@ func preparePlain(ctx context.Context, _ *bench, e *engine, clients int) ([]work
 	workers := make([]worker, clients)
 	for c := range workers {
 		own := n / clients
-		w := &counter{sessions: make([]string, own), passed: make([]int, own), step: coprime(own)}
+		w := &plainWorker{sessions: make([]string, own), passed: make([]int, own), step: coprime(own)}
 		for i := range w.sessions {
 			w.sessions[i] = sessionID(first + c*own + i)
 		}

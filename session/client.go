@@ -96,12 +96,8 @@ func (s *Service) AuthenticateClient(ctx context.Context, id, secret string, c C
 		s.clients.put(client, now)
 		return client, nil
 	}
-	counts, err := s.Store.AddAttempts(ctx, []string{"client:" + networkOf(c.IP)}, now, now.Add(-s.Limits.Window))
-	if err != nil {
-		return repo.Client{}, fmt.Errorf("counting a refused client: %w", err)
-	}
-	if counts[0] > s.Limits.PerNetwork {
-		return repo.Client{}, &ThrottledError{RetryAfter: s.Limits.Window}
+	if _, err := s.countFromNetwork(ctx, "client", c, now); err != nil {
+		return repo.Client{}, err
 	}
 	return repo.Client{}, ErrInvalidClient
 }

@@ -1,7 +1,9 @@
 package session_test
 
 import (
+	"context"
 	"errors"
+	"net/http"
 	"testing"
 	"time"
 
@@ -76,6 +78,46 @@ func TestRefusedCodesAreCounted(t *testing.T) {
 	}
 	b.advance(16 * time.Minute)
 	must(t, try(good(), "198.51.100.1"))
+}
+
+type roundTrip func(*http.Request) (*http.Response, error)
+
+func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestWhoGoesAwayHasGuessed ends each request when the provider has been asked:
+// that must not let anybody ask without end. A provider that does not answer is
+// nobody's guess.
+func TestWhoGoesAwayHasGuessed(t *testing.T) {
+	t.Parallel()
+	var leave context.CancelFunc
+	asked := 0
+	b := newBenchOf(t, func(c *cognito.Config) {
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
+			asked++
+			leave()
+			return nil, errors.New("no answer")
+		})}
+	}, nil)
+	const away = "198.51.100.9"
+	try := func(ip string) error {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		leave = func() {}
+		if ip == away {
+			leave = cancel
+		}
+		_, err := b.ExchangeCode(ctx, session.AuthorizationCode{Code: "x", Verifier: "y", RedirectURI: cognitotest.RedirectURI}, session.Client{IP: ip})
+		return err
+	}
+	for range b.Limits.PerNetwork + 1 {
+		_ = try(away)
+		if err := try(home.IP); !errors.Is(err, cognito.ErrEndpointUnavailable) {
+			t.Fatalf("who stays: %v", err)
+		}
+	}
+	if err := try(away); !isThrottled(err) || asked != 2*b.Limits.PerNetwork+1 {
+		t.Errorf("who goes away asks for the %d. time: %v", asked, err)
+	}
 }
 
 // TestRetryAfterARefresh presents a pair again, within the grace, when its answer

@@ -77,18 +77,15 @@ func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Cl
 // asked, so that a hundred at once can't all pass: who guesses must not use up what
 // the provider takes from this server.
 func (s *Service) redeem(ctx context.Context, app *cognito.Verifier, code AuthorizationCode, c Client, now time.Time) (cognito.Identity, error) {
-	counted := attempt{keys: []string{"code:" + networkOf(c.IP)}}
-	counts, err := s.Store.AddAttempts(ctx, counted.keys, now, now.Add(-s.Limits.Window))
+	counted, err := s.countFromNetwork(ctx, "code", c, now)
 	if err != nil {
-		return cognito.Identity{}, fmt.Errorf("counting a code: %w", err)
-	}
-	if counts[0] > s.Limits.PerNetwork {
-		return cognito.Identity{}, &ThrottledError{RetryAfter: s.Limits.Window}
+		return cognito.Identity{}, err
 	}
 	identity, err := app.ExchangeCode(ctx, cognito.Code{
 		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce, Issuer: code.Issuer,
 	})
-	if !errors.Is(err, cognito.ErrCode) {
+	// Who goes away before the answer may have guessed.
+	if err == nil || !errors.Is(err, cognito.ErrCode) && ctx.Err() == nil {
 		s.takeBack(ctx, counted)
 	}
 	return identity, err

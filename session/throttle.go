@@ -65,6 +65,20 @@ func (s *Service) countAttempt(ctx context.Context, username string, c Client, n
 	return a, nil
 }
 
+// countFromNetwork counts an attempt of a kind that bounds networks alone; beyond
+// the limit it is *ThrottledError.
+func (s *Service) countFromNetwork(ctx context.Context, kind string, c Client, now time.Time) (attempt, error) {
+	a := attempt{keys: []string{kind + ":" + networkOf(c.IP)}}
+	counts, err := s.Store.AddAttempts(ctx, a.keys, now, now.Add(-s.Limits.Window))
+	switch {
+	case err != nil:
+		return attempt{}, fmt.Errorf("counting a %s: %w", kind, err)
+	case counts[0] > s.Limits.PerNetwork:
+		return attempt{}, &ThrottledError{RetryAfter: s.Limits.Window}
+	}
+	return a, nil
+}
+
 // knowsNetwork reports whether the account has signed in from that network.
 func (s *Service) knowsNetwork(ctx context.Context, username, ip string) (bool, error) {
 	user, err := s.Store.FindUserByUsername(ctx, username)
