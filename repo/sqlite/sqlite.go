@@ -61,7 +61,7 @@ func open(path string, options url.Values, connections int) (*sqlx.DB, error) {
 		"_time_integer_format": "unix_micro", "_inttotime": "1",
 		// KiB of pages that each connection keeps; by default 2,000, which the first sweep fills. The inner pages of
 		// indexes fit, and that more makes no refresh cheaper was measured.
-		"_pragma": "cache_size(-512)",
+		"_pragma": "cache_size(-256)",
 	} {
 		options.Set(name, value)
 	}
