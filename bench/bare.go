@@ -210,6 +210,6 @@ func (b *bench) measureIdle(ctx context.Context, e *engine, s *server) error {
 		return ctx.Err()
 	}
 	rss, err := memoryOf(s.cmd.Process.Pid, "VmRSS")
-	b.report.Program["idle memory, MiB, "+e.name] = float64(rss) / (1 << 20)
+	b.report.Program["idle memory, MB, "+e.name] = float64(rss) / 1e6
 	return err
 }

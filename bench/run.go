@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"path/filepath"
+	"slices"
 	"time"
 )
 
@@ -79,10 +80,8 @@ func (b *bench) round(ctx context.Context, all sides, only string, everything bo
 		if only != "" && s.name != only {
 			continue
 		}
-		for _, clients := range b.clients {
-			if err := b.onPostgres(ctx, s, all, clients); err != nil {
-				return err
-			}
+		if err := b.onPostgres(ctx, s, all); err != nil {
+			return err
 		}
 		onSQLite := b.cell
 		if s.name == "sign-in" {
@@ -97,40 +96,50 @@ func (b *bench) round(ctx context.Context, all sides, only string, everything bo
 	return nil
 }
 
-// onPostgres measures a scenario and what it is compared with. They take turns, of a second or a third of the time, but
-// where that is too little for the peer: a machine that others use, too, changes within seconds.
-func (b *bench) onPostgres(ctx context.Context, s scenario, all sides, clients int) error {
-	pg, turn := all.postgres, max(b.seconds/3, time.Second)
-	switch s.name {
-	case "refresh", "verify", "social-exchange": // in turns
-	case "sign-in":
-		if err := b.besideArgon(ctx, s, pg, clients, b.seconds); err != nil {
-			return err
-		}
-		return all.peer.cell(ctx, s.name, clients, b.seconds)
-	default:
-		return b.cell(ctx, s, pg, clients, b.seconds)
+// compared are the scenarios in which others take turns with us.
+var compared = []string{"refresh", "verify", "social-exchange"}
+
+// onPostgres measures a scenario and what it is compared with. Those who are compared take turns, of a second or a third of the
+// time, and with them the numbers of clients: a machine that others use, too, changes within seconds.
+func (b *bench) onPostgres(ctx context.Context, s scenario, all sides) error {
+	turn := b.seconds
+	if slices.Contains(compared, s.name) {
+		turn = max(b.seconds/3, time.Second)
 	}
 	for range max(1, b.seconds/turn) {
-		if s.name == "refresh" {
-			if err := b.limit(ctx, pg, clients, turn); err != nil {
+		for _, clients := range b.clients {
+			if err := b.turn(ctx, s, all, clients, turn); err != nil {
 				return err
 			}
-			if err := b.cell(ctx, scenario{"refresh", preparePlain}, all.plain, clients, turn); err != nil {
-				return err
-			}
-		}
-		if err := b.cell(ctx, s, pg, clients, turn); err != nil {
-			return err
-		}
-		if s.name == "refresh" {
-			if err := b.byWrk(ctx, pg, clients, turn); err != nil {
-				return err
-			}
-		}
-		if err := all.peer.cell(ctx, s.name, clients, turn); err != nil {
-			return err
 		}
 	}
 	return nil
+}
+
+// turn measures a scenario on Postgres once with some clients, and right beside it what it is compared with.
+func (b *bench) turn(ctx context.Context, s scenario, all sides, clients int, d time.Duration) error {
+	pg, onPostgres := all.postgres, b.cell
+	switch s.name {
+	case "refresh":
+		if err := b.limit(ctx, pg, clients, d); err != nil {
+			return err
+		}
+		if err := b.cell(ctx, scenario{"refresh", preparePlain}, all.plain, clients, d); err != nil {
+			return err
+		}
+	case "sign-in":
+		onPostgres = b.besideArgon
+	}
+	if err := onPostgres(ctx, s, pg, clients, d); err != nil {
+		return err
+	}
+	if s.name == "refresh" {
+		if err := b.byWrk(ctx, pg, clients, d); err != nil {
+			return err
+		}
+	}
+	if s.name != "sign-in" && !slices.Contains(compared, s.name) {
+		return nil
+	}
+	return all.peer.cell(ctx, s.name, clients, d)
 }
