@@ -28,6 +28,9 @@ type Queue[T any] struct {
 	// they may hang, and who waits goes without them, in up to Runs at once, which is at least 1.
 	Patience time.Duration
 	Runs     int
+	// Gather is how long a batch waits, when a run has ended, for those who were answered lately to come again; less than
+	// Patience. 0: it does not wait. Where few ask at once none waits, and who comes alone never does.
+	Gather time.Duration
 	// Key names what no two things of a batch may share: the second one waits for the next batch.
 	Key func(T) string
 	// Run does a batch. What became of each thing it keeps there. Its context does not end.
@@ -36,9 +39,19 @@ type Queue[T any] struct {
 	mu      sync.Mutex
 	running int       // how many runs are under way
 	loops   int       // how many of them are batches that go on with those who wait
-	started time.Time // the last run
+	started time.Time // the last run, or the last wait for company
 	waiting []*member[T]
+	inside  int           // how many things are under way
+	crowd   int           // how many lately waited, or were under way, at once
+	calm    int           // how many came since there was such a crowd
+	enough  chan struct{} // closed when as many wait as a batch waits for; nil: none does
 }
+
+const (
+	few    = 4  // fewer are not worth waiting for
+	many   = 8  // to wait for more was measured to gain nothing
+	memory = 64 // so many come before a crowd is thought to be smaller by one
+)
 
 // member is one who waits.
 type member[T any] struct {
@@ -56,7 +69,9 @@ func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 	q.mu.Lock()
 	if len(q.waiting) == 0 && q.loops == 0 && q.running < q.Alone {
 		q.running++
+		q.inside++
 		q.started = time.Now()
+		q.count()
 		q.mu.Unlock()
 		err := q.run([]T{thing})
 		q.goOn()
@@ -66,6 +81,7 @@ func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 	if q.waiting = append(q.waiting, m); len(q.waiting) == 1 {
 		time.AfterFunc(q.Patience, q.overdue)
 	}
+	q.count()
 	q.mu.Unlock()
 	select {
 	case err := <-m.done:
@@ -73,6 +89,49 @@ func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 	case <-ctx.Done():
 		q.leave(m)
 		return ctx.Err()
+	}
+}
+
+// count keeps in mind how many there are at once, now that one has come.
+func (q *Queue[T]) count() {
+	if n := q.inside + len(q.waiting); n >= q.crowd {
+		q.crowd, q.calm = n, 0
+	} else if q.calm++; q.calm == memory {
+		q.crowd, q.calm = q.crowd-1, 0
+	}
+	if q.enough != nil && len(q.waiting) >= q.worth() {
+		close(q.enough)
+		q.enough = nil
+	}
+}
+
+// worth is how many a batch waits for: half of those who are here at once in these moments. Then one half is
+// under way while the other one is answered, and comes again, and neither has to wait for a straggler of the other.
+func (q *Queue[T]) worth() int {
+	half := (q.crowd + 1) / 2
+	if half < few {
+		return 0
+	}
+	return min(half, many)
+}
+
+// gather waits for company, and lets go of the lock meanwhile. Where it waited in vain, the crowd has gone.
+func (q *Queue[T]) gather() {
+	if q.Gather == 0 || q.loops > 1 || len(q.waiting) >= q.worth() {
+		return
+	}
+	enough := make(chan struct{})
+	q.enough, q.started = enough, time.Now()
+	q.mu.Unlock()
+	late := time.NewTimer(q.Gather)
+	select {
+	case <-enough:
+	case <-late.C:
+	}
+	late.Stop()
+	q.mu.Lock()
+	if q.enough = nil; len(q.waiting) < q.worth() {
+		q.crowd, q.calm = q.inside+len(q.waiting), 0
 	}
 }
 
@@ -97,6 +156,7 @@ func (q *Queue[T]) overdue() {
 func (q *Queue[T]) goOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.inside--
 	if len(q.waiting) == 0 || q.loops > 0 {
 		q.running--
 		return
@@ -108,11 +168,12 @@ func (q *Queue[T]) goOn() {
 // loop runs batches until nobody waits. It is a goroutine of its own, so that one
 // batch follows the other at once: who leads one has an answer to write.
 func (q *Queue[T]) loop() {
-	for {
-		batch := q.next()
+	for answered := 0; ; {
+		batch := q.next(answered)
 		if batch == nil {
 			return
 		}
+		answered = len(batch)
 		things := make([]T, len(batch))
 		for i, m := range batch {
 			things[i] = m.thing
@@ -124,10 +185,12 @@ func (q *Queue[T]) loop() {
 	}
 }
 
-// next returns those who can go together. Where nobody waits the loop ends.
-func (q *Queue[T]) next() []*member[T] {
+// next returns those who can go together, after a batch of so many. Where nobody waits the loop ends.
+func (q *Queue[T]) next(answered int) []*member[T] {
 	q.mu.Lock()
 	defer q.mu.Unlock()
+	q.inside -= answered
+	q.gather()
 	if len(q.waiting) == 0 {
 		q.running--
 		q.loops--
@@ -148,6 +211,7 @@ func (q *Queue[T]) next() []*member[T] {
 	if len(q.waiting) > 0 {
 		time.AfterFunc(q.Patience, q.overdue)
 	}
+	q.inside += len(batch)
 	return batch
 }
 

@@ -116,6 +116,131 @@ func TestAlone(t *testing.T) {
 	})
 }
 
+// TestGather has a crowd: a batch waits until half of it is there again, and not
+// longer than it may.
+func TestGather(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(64, 1)
+		q.Gather = time.Millisecond
+		var results []<-chan error
+		ask := func(names ...string) {
+			for _, name := range names {
+				results = append(results, do(t.Context(), q, name))
+			}
+		}
+		runs := [][]string{{"a"}}
+		ask("a", "b", "c", "d", "e", "f", "g", "h") // eight at once
+		want(t, r, runs...)
+		r.gate <- struct{}{}
+		runs = append(runs, []string{"b", "c", "d", "e", "f", "g", "h"})
+		want(t, r, runs...)
+		ask("i", "j") // nine
+		r.gate <- struct{}{}
+		ask("k", "l")
+		want(t, r, runs...)
+		ask("m") // the fifth of nine
+		runs = append(runs, []string{"i", "j", "k", "l", "m"})
+		want(t, r, runs...)
+		ask("n")
+		r.gate <- struct{}{}
+		time.Sleep(q.Gather - time.Nanosecond)
+		want(t, r, runs...)
+		time.Sleep(time.Nanosecond)
+		runs = append(runs, []string{"n"})
+		want(t, r, runs...)
+		ask("o", "p")
+		r.gate <- struct{}{}
+		runs = append(runs, []string{"o", "p"}) // the crowd is gone, and not waited for again
+		want(t, r, runs...)
+		close(r.gate)
+		for _, result := range results {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+	})
+}
+
+// TestGatherOrHang has a crowd and a slow run. Who waits for company when patience is over does so to the end;
+// who waits for the run goes without it, and waits for nobody more.
+func TestGatherOrHang(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(64, 2)
+		q.Gather = time.Millisecond
+		var results []<-chan error
+		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
+			results = append(results, do(t.Context(), q, name))
+		}
+		r.gate <- struct{}{}
+		runs := [][]string{{"a"}, {"b", "c", "d", "e", "f", "g", "h"}}
+		want(t, r, runs...)
+		results = append(results, do(t.Context(), q, "i"))
+		time.Sleep(q.Patience - q.Gather/2)
+		r.gate <- struct{}{}
+		time.Sleep(q.Gather - time.Nanosecond)
+		want(t, r, runs...)
+		time.Sleep(time.Nanosecond)
+		runs = append(runs, []string{"i"})
+		want(t, r, runs...)
+		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
+			results = append(results, do(t.Context(), q, name))
+		}
+		r.gate <- struct{}{}
+		runs = append(runs, []string{"a", "b", "c", "d", "e", "f", "g"})
+		want(t, r, runs...)
+		results = append(results, do(t.Context(), q, "j"))
+		time.Sleep(q.Patience)
+		want(t, r, append(runs, []string{"j"})...)
+		close(r.gate)
+		for _, result := range results {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(q.Gather) // nobody comes: the queue is at rest
+	})
+}
+
+// TestForget has a crowd, and then so many fewer that it is not waited for any more.
+func TestForget(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, r := newQueue(64, 1)
+		q.Gather = time.Millisecond
+		crowd := []string{"b", "c", "d", "e", "f", "g", "h", "i"}
+		results := []<-chan error{do(t.Context(), q, "a")}
+		for _, name := range crowd {
+			results = append(results, do(t.Context(), q, name))
+		}
+		r.gate <- struct{}{}
+		synctest.Wait()
+		r.gate <- struct{}{}
+		synctest.Wait()
+		for range 64/4 - 1 {
+			gone, end := context.WithCancel(t.Context())
+			for _, name := range crowd[:4] { // one fewer than half of nine
+				do(gone, q, name)
+			}
+			want(t, r, []string{"a"}, crowd)
+			end()
+			synctest.Wait()
+		}
+		for _, name := range crowd[:4] { // the last of them is the 64th: half of eight
+			results = append(results, do(t.Context(), q, name))
+		}
+		want(t, r, []string{"a"}, crowd, crowd[:4])
+		close(r.gate)
+		for _, result := range results {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(q.Gather) // nobody comes: the queue is at rest
+	})
+}
+
 // TestLeave ends the contexts of some who wait: for their turn, and for a batch
 // that is under way.
 func TestLeave(t *testing.T) {

@@ -38,11 +38,12 @@ const (
 
 // A batch is as large as what came during the one before, and rarely takes longer than batchPatience, unless its
 // connection hangs. Two refreshes go each by itself: to wait takes longer than a batch of two saves. More would make
-// smaller batches.
+// smaller batches. To wait longer for larger ones gained no more.
 const (
 	maxBatch      = 64
 	maxAlone      = 2
 	batchPatience = 5 * time.Millisecond
+	batchGather   = 1500 * time.Microsecond
 )
 
 // rotation is one that was asked for, and what became of it.
@@ -65,7 +66,7 @@ func (s *Store) newRotations() *batch.Queue[*rotation] {
 		Size: maxBatch, Alone: 1, Patience: batchPatience, Runs: 1, Key: func(r *rotation) string { return r.id }, Run: s.rotateManySQLite,
 	}
 	if s.postgres() {
-		q.Runs, q.Run = max(1, s.Connections), s.rotateMany
+		q.Runs, q.Run, q.Gather = max(1, s.Connections), s.rotateMany, batchGather
 		q.Alone = min(maxAlone, q.Runs)
 	}
 	return q
