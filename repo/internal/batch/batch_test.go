@@ -45,6 +45,33 @@ func do(ctx context.Context, q *batch.Queue[string], name string) <-chan error {
 	return result
 }
 
+// asked are those who were asked for, in a queue.
+type asked struct {
+	t       *testing.T
+	q       *batch.Queue[string]
+	r       *recorder
+	results []<-chan error
+}
+
+// ask asks for one thing after the other.
+func (a *asked) ask(names ...string) {
+	for _, name := range names {
+		a.results = append(a.results, do(a.t.Context(), a.q, name))
+	}
+}
+
+// end lets all runs end, and wants all that was asked for done.
+func (a *asked) end() {
+	a.t.Helper()
+	close(a.r.gate)
+	for _, result := range a.results {
+		if err := <-result; err != nil {
+			a.t.Error(err)
+		}
+	}
+	time.Sleep(a.q.Gather) // nobody comes: the queue is at rest
+}
+
 func want(t *testing.T, r *recorder, runs ...[]string) {
 	t.Helper()
 	synctest.Wait()
@@ -59,21 +86,14 @@ func TestTogether(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue(3, 1)
-		var results []<-chan error
-		for _, name := range []string{"a", "b", "b", "c", "d", "e"} {
-			results = append(results, do(t.Context(), q, name))
-		}
+		a := asked{t: t, q: q, r: r}
+		a.ask("a", "b", "b", "c", "d", "e")
 		want(t, r, []string{"a"}) // who comes alone goes at once, and the others wait
 		r.gate <- struct{}{}
 		want(t, r, []string{"a"}, []string{"b", "c", "d"}) // as many as a batch has, the second b not beside the first
 		r.gate <- struct{}{}
 		want(t, r, []string{"a"}, []string{"b", "c", "d"}, []string{"b", "e"})
-		close(r.gate)
-		for _, result := range results {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
-		}
+		a.end()
 		if err := <-do(t.Context(), q, "f"); err != nil {
 			t.Error(err)
 		}
@@ -88,31 +108,21 @@ func TestAlone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue(3, 1)
 		q.Alone = 2
-		var results []<-chan error
-		ask := func(names ...string) {
-			for _, name := range names {
-				results = append(results, do(t.Context(), q, name))
-			}
-		}
-		ask("a", "b", "c", "d")
+		a := asked{t: t, q: q, r: r}
+		a.ask("a", "b", "c", "d")
 		want(t, r, []string{"a"}, []string{"b"})
 		r.gate <- struct{}{}
 		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"})
 		r.gate <- struct{}{} // the other one alone: those who wait have somebody to go on with them
-		ask("e", "f")
+		a.ask("e", "f")
 		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"})
 		r.gate <- struct{}{}
 		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"}, []string{"e", "f"})
 		r.gate <- struct{}{}
 		synctest.Wait() // nobody waits any more
-		ask("g", "h", "i")
+		a.ask("g", "h", "i")
 		want(t, r, []string{"a"}, []string{"b"}, []string{"c", "d"}, []string{"e", "f"}, []string{"g"}, []string{"h"})
-		close(r.gate)
-		for _, result := range results {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
-		}
+		a.end()
 	})
 }
 
@@ -123,42 +133,32 @@ func TestGather(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue(64, 1)
 		q.Gather = time.Millisecond
-		var results []<-chan error
-		ask := func(names ...string) {
-			for _, name := range names {
-				results = append(results, do(t.Context(), q, name))
-			}
-		}
+		a := asked{t: t, q: q, r: r}
 		runs := [][]string{{"a"}}
-		ask("a", "b", "c", "d", "e", "f", "g", "h") // eight at once
+		a.ask("a", "b", "c", "d", "e", "f", "g", "h") // eight at once
 		want(t, r, runs...)
 		r.gate <- struct{}{}
 		runs = append(runs, []string{"b", "c", "d", "e", "f", "g", "h"})
 		want(t, r, runs...)
-		ask("i", "j") // nine
+		a.ask("i", "j") // nine
 		r.gate <- struct{}{}
-		ask("k", "l")
+		a.ask("k", "l")
 		want(t, r, runs...)
-		ask("m") // the fifth of nine
+		a.ask("m") // the fifth of nine
 		runs = append(runs, []string{"i", "j", "k", "l", "m"})
 		want(t, r, runs...)
-		ask("n")
+		a.ask("n")
 		r.gate <- struct{}{}
 		time.Sleep(q.Gather - time.Nanosecond)
 		want(t, r, runs...)
 		time.Sleep(time.Nanosecond)
 		runs = append(runs, []string{"n"})
 		want(t, r, runs...)
-		ask("o", "p")
+		a.ask("o", "p")
 		r.gate <- struct{}{}
 		runs = append(runs, []string{"o", "p"}) // the crowd is gone, and not waited for again
 		want(t, r, runs...)
-		close(r.gate)
-		for _, result := range results {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
-		}
+		a.end()
 	})
 }
 
@@ -169,14 +169,12 @@ func TestGatherOrHang(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue(64, 2)
 		q.Gather = time.Millisecond
-		var results []<-chan error
-		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g", "h"} {
-			results = append(results, do(t.Context(), q, name))
-		}
+		a := asked{t: t, q: q, r: r}
+		a.ask("a", "b", "c", "d", "e", "f", "g", "h")
 		r.gate <- struct{}{}
 		runs := [][]string{{"a"}, {"b", "c", "d", "e", "f", "g", "h"}}
 		want(t, r, runs...)
-		results = append(results, do(t.Context(), q, "i"))
+		a.ask("i")
 		time.Sleep(q.Patience - q.Gather/2)
 		r.gate <- struct{}{}
 		time.Sleep(q.Gather - time.Nanosecond)
@@ -184,22 +182,14 @@ func TestGatherOrHang(t *testing.T) {
 		time.Sleep(time.Nanosecond)
 		runs = append(runs, []string{"i"})
 		want(t, r, runs...)
-		for _, name := range []string{"a", "b", "c", "d", "e", "f", "g"} {
-			results = append(results, do(t.Context(), q, name))
-		}
+		a.ask("a", "b", "c", "d", "e", "f", "g")
 		r.gate <- struct{}{}
 		runs = append(runs, []string{"a", "b", "c", "d", "e", "f", "g"})
 		want(t, r, runs...)
-		results = append(results, do(t.Context(), q, "j"))
+		a.ask("j")
 		time.Sleep(q.Patience)
 		want(t, r, append(runs, []string{"j"})...)
-		close(r.gate)
-		for _, result := range results {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
-		}
-		time.Sleep(q.Gather) // nobody comes: the queue is at rest
+		a.end()
 	})
 }
 
@@ -210,10 +200,9 @@ func TestForget(t *testing.T) {
 		q, r := newQueue(64, 1)
 		q.Gather = time.Millisecond
 		crowd := []string{"b", "c", "d", "e", "f", "g", "h", "i"}
-		results := []<-chan error{do(t.Context(), q, "a")}
-		for _, name := range crowd {
-			results = append(results, do(t.Context(), q, name))
-		}
+		a := asked{t: t, q: q, r: r}
+		a.ask("a")
+		a.ask(crowd...)
 		r.gate <- struct{}{}
 		synctest.Wait()
 		r.gate <- struct{}{}
@@ -227,17 +216,9 @@ func TestForget(t *testing.T) {
 			end()
 			synctest.Wait()
 		}
-		for _, name := range crowd[:4] { // the last of them is the 64th: half of eight
-			results = append(results, do(t.Context(), q, name))
-		}
+		a.ask(crowd[:4]...) // the last of them is the 64th: half of eight
 		want(t, r, []string{"a"}, crowd, crowd[:4])
-		close(r.gate)
-		for _, result := range results {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
-		}
-		time.Sleep(q.Gather) // nobody comes: the queue is at rest
+		a.end()
 	})
 }
 
@@ -302,25 +283,18 @@ func TestHanging(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		q, r := newQueue(2, 3)
-		var results []<-chan error
-		for _, name := range []string{"hangs", "a", "b", "c"} {
-			results = append(results, do(t.Context(), q, name))
-		}
+		a := asked{t: t, q: q, r: r}
+		a.ask("hangs", "a", "b", "c")
 		time.Sleep(q.Patience - time.Nanosecond)
 		want(t, r, []string{"hangs"})
 		time.Sleep(time.Nanosecond)
 		want(t, r, []string{"hangs"}, []string{"a", "b"})
 		time.Sleep(q.Patience)
 		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}) // who was left over
-		results = append(results, do(t.Context(), q, "d"))
+		a.ask("d")
 		time.Sleep(2 * q.Patience)
 		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}) // there are three
-		close(r.gate)
-		for _, result := range results {
-			if err := <-result; err != nil {
-				t.Error(err)
-			}
-		}
+		a.end()
 		want(t, r, []string{"hangs"}, []string{"a", "b"}, []string{"c"}, []string{"d"})
 	})
 }
