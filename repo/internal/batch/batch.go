@@ -29,7 +29,7 @@ type Queue[T any] struct {
 	Patience time.Duration
 	Runs     int
 	// Gather is how long a batch waits, when a run has ended, for those who were answered lately to come again; less than
-	// Patience. 0: it does not wait. Where few ask at once none waits, and who comes alone never does.
+	// Patience. 0: it does not wait. Where few ask at once none waits. Who comes while it waits, waits with it, be it one alone.
 	Gather time.Duration
 	// Key names what no two things of a batch may share: the second one waits for the next batch.
 	Key func(T) string
@@ -166,7 +166,7 @@ func (q *Queue[T]) goOn() {
 }
 
 // loop runs batches until nobody waits. It is a goroutine of its own, so that one
-// batch follows the other at once: who leads one has an answer to write.
+// batch can follow the other at once: who leads one has an answer to write.
 func (q *Queue[T]) loop() {
 	for answered := 0; ; {
 		batch := q.next(answered)

@@ -36,8 +36,8 @@ const (
 			AND EXISTS (SELECT 1 FROM users u WHERE u.id = sessions.user_id AND u.is_active)`
 )
 
-// A batch is as large as what came during the one before, and rarely takes longer than batchPatience, unless its
-// connection hangs. Two refreshes go each by itself: to wait takes longer than a batch of two saves. More would make
+// A batch is as large as what came during the one before, or within batchGather after it, and rarely takes longer than
+// batchPatience, unless its connection hangs. Two refreshes go each by itself: to wait takes longer than a batch of two saves. More would make
 // smaller batches. To wait longer for larger ones gained no more.
 const (
 	maxBatch      = 64
