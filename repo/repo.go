@@ -47,8 +47,9 @@ type Users interface {
 // change makes void, stores the cut-off that Revocations has, and records the event, in the same transaction; each is
 // ErrNotFound for an unknown user.
 type Accounts interface {
-	// SetPassword stores a new password and revokes all sessions of the user but keepSession ("" keeps none).
-	SetPassword(ctx context.Context, userID, encoded, keepSession string, e AuditEvent) error
+	// SetPassword stores a new password and revokes all sessions of the user but keepSession ("" keeps none). ErrStale
+	// where the encoded password is no longer oldEncoded, or the user is gone; "" replaces any.
+	SetPassword(ctx context.Context, userID, oldEncoded, newEncoded, keepSession string, e AuditEvent) error
 	// DisableUser clears IsActive and revokes all sessions. EnableUser sets IsActive.
 	DisableUser(ctx context.Context, userID string, e AuditEvent) error
 	EnableUser(ctx context.Context, userID string, e AuditEvent) error

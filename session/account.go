@@ -95,7 +95,12 @@ func (s *Service) ChangePassword(ctx context.Context, su repo.SessionUser, curre
 		return fmt.Errorf("hashing a password: %w", err)
 	}
 	e := event("password_changed", su.User.ID, su.Session.ID, c, now, nil)
-	if err := s.Store.SetPassword(ctx, su.User.ID, encoded, su.Session.ID, e); err != nil {
+	err = s.Store.SetPassword(ctx, su.User.ID, su.User.Password, encoded, su.Session.ID, e)
+	switch {
+	case errors.Is(err, repo.ErrStale): // somebody was faster, an administrator perhaps: it is not the current one any more
+		s.record(ctx, event("password_change_failed", su.User.ID, su.Session.ID, c, now, nil))
+		return ErrWrongPassword
+	case err != nil:
 		return fmt.Errorf("storing a password: %w", err)
 	}
 	return nil

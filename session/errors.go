@@ -23,7 +23,7 @@ var (
 	ErrSessionOver = errors.New("session: the session of the access token is over")
 	// ErrNoSuchSession: the user has no session of that id.
 	ErrNoSuchSession = errors.New("session: no such session of this user")
-	// ErrWrongPassword: the current password, asked for once more, is not right.
+	// ErrWrongPassword: the current password, asked for once more, is not right, or was replaced meanwhile.
 	ErrWrongPassword = errors.New("session: wrong password")
 	// ErrClaimsUnavailable: a service that the claims of the token come from did not answer as it should. Nothing has
 	// happened to the session; later it may go well.

@@ -75,9 +75,6 @@ func (b *bench) revocations(t *testing.T) *session.Revocations {
 // verifies tokens itself about tokens of before and of after, in the same second.
 func TestRevocations(t *testing.T) {
 	t.Parallel()
-	event := func(b *bench, name, userID string) repo.AuditEvent {
-		return repo.AuditEvent{ID: name + userID, At: b.time(), Event: name, UserID: userID}
-	}
 	holder := func(t *testing.T, b *bench, g session.Grant) repo.SessionUser {
 		t.Helper()
 		su, err := b.store.FindSession(t.Context(), g.SessionID)
@@ -115,7 +112,7 @@ func TestRevocations(t *testing.T) {
 		}, "", "session", false},
 		{"a new password, by an administrator", func(t *testing.T, b *bench, g session.Grant) {
 			su := holder(t, b, g)
-			must(t, b.store.SetPassword(t.Context(), su.User.ID, su.User.Password, "", event(b, "password_changed", su.User.ID)))
+			must(t, b.store.SetPassword(t.Context(), su.User.ID, "", su.User.Password, "", b.event("password_changed", su.User.ID)))
 		}, "session", "session", false},
 		{"sign out elsewhere", func(t *testing.T, b *bench, g session.Grant) {
 			must(t, second(b.EndAll(t.Context(), holder(t, b, g), true, home)))
@@ -125,16 +122,16 @@ func TestRevocations(t *testing.T) {
 		}, "session", "session", false},
 		{"a user who is disabled, and enabled again", func(t *testing.T, b *bench, g session.Grant) {
 			u := holder(t, b, g).User.ID
-			must(t, b.store.DisableUser(t.Context(), u, event(b, "user_disabled", u)))
-			must(t, b.store.EnableUser(t.Context(), u, event(b, "user_enabled", u)))
+			must(t, b.store.DisableUser(t.Context(), u, b.event("user_disabled", u)))
+			must(t, b.store.EnableUser(t.Context(), u, b.event("user_enabled", u)))
 		}, "session", "session", false},
 		{"a user who is disabled", func(t *testing.T, b *bench, g session.Grant) {
 			u := holder(t, b, g).User.ID
-			must(t, b.store.DisableUser(t.Context(), u, event(b, "user_disabled", u)))
+			must(t, b.store.DisableUser(t.Context(), u, b.event("user_disabled", u)))
 		}, "session", "session", true},
 		{"a user who is deleted", func(t *testing.T, b *bench, g session.Grant) {
 			u := holder(t, b, g).User.ID
-			must(t, b.store.DeleteUser(t.Context(), u, event(b, "user_deleted", u)))
+			must(t, b.store.DeleteUser(t.Context(), u, b.event("user_deleted", u)))
 		}, "user", "user", true},
 	}
 	for _, tc := range tests {

@@ -26,7 +26,7 @@ type Store interface {
 	ListSessions(ctx context.Context, userID string, now time.Time) ([]repo.Session, error)
 	RevokeSession(ctx context.Context, id, reason string, e repo.AuditEvent) (bool, error)
 	RevokeUserSessions(ctx context.Context, userID, keepSession, reason string, e repo.AuditEvent) (int, error)
-	SetPassword(ctx context.Context, userID, encoded, keepSession string, e repo.AuditEvent) error
+	SetPassword(ctx context.Context, userID, oldEncoded, newEncoded, keepSession string, e repo.AuditEvent) error
 	RecordEvent(ctx context.Context, e repo.AuditEvent) error
 }
 

@@ -144,6 +144,11 @@ func outOf(t *testing.T, err error) session.Reason {
 	return out.Reason
 }
 
+// event is what a test does to a user beside the service.
+func (b *bench) event(name, userID string) repo.AuditEvent {
+	return repo.AuditEvent{ID: name + userID, At: b.time(), Event: name, UserID: userID}
+}
+
 // events returns the names of all events, the oldest first, each with its reason.
 func (b *bench) events(t *testing.T) []string {
 	t.Helper()
@@ -257,7 +262,7 @@ func TestPasswordChangesDuringSignIn(t *testing.T) {
 	other, err := b.hasher.Hash(t.Context(), "another long password")
 	must(t, err)
 	store.change = func() {
-		must(t, b.store.SetPassword(t.Context(), u.ID, other, "", repo.AuditEvent{ID: "x", At: b.time(), Event: "password_changed", UserID: u.ID}))
+		must(t, b.store.SetPassword(t.Context(), u.ID, "", other, "", repo.AuditEvent{ID: "x", At: b.time(), Event: "password_changed", UserID: u.ID}))
 	}
 	if _, err := b.SignIn(t.Context(), "alice", plain, home); !errors.Is(err, session.ErrNoActiveAccount) {
 		t.Errorf("changed: %v", err)
@@ -544,7 +549,7 @@ func TestHowSessionsEnd(t *testing.T) {
 		}, session.ReasonUnknown},
 		{"password changed", func(t *testing.T, b *bench, u repo.User, _ session.Grant) {
 			t.Helper()
-			must(t, b.store.SetPassword(t.Context(), u.ID, "!", "", event(b)))
+			must(t, b.store.SetPassword(t.Context(), u.ID, "", "!", "", event(b)))
 		}, session.ReasonRevoked},
 	}
 	for _, tc := range tests {
@@ -862,46 +867,6 @@ func TestAccount(t *testing.T) {
 	}
 	_, err = authenticate(bobs)
 	must(t, err)
-}
-
-func TestChangePassword(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, nil)
-	b.user(t, "alice")
-	mine, other := b.signedIn(t, "alice"), b.signedIn(t, "alice")
-	su, err := b.store.FindSession(t.Context(), mine.SessionID)
-	must(t, err)
-	const fresh = "an even better one"
-	for _, tc := range []struct {
-		current, fresh string
-		want           error
-	}{
-		{plain, "short", password.ErrTooShort}, {plain, "password1", password.ErrCommon}, {"wrong", fresh, session.ErrWrongPassword}, {plain, fresh, nil},
-	} {
-		if err := b.ChangePassword(t.Context(), su, tc.current, tc.fresh, home); !errors.Is(err, tc.want) || tc.want == nil && err != nil {
-			t.Errorf("from %q to %q: %v, want %v", tc.current, tc.fresh, err, tc.want)
-		}
-	}
-	if reason := outOf(t, second(b.refresh(t, other.RefreshToken))); reason != session.ReasonRevoked {
-		t.Errorf("the other session: %v", reason)
-	}
-	if _, err := b.refresh(t, mine.RefreshToken); err != nil {
-		t.Errorf("one's own session: %v", err)
-	}
-	if _, err := b.SignIn(t.Context(), "alice", plain, home); !errors.Is(err, session.ErrNoActiveAccount) {
-		t.Errorf("the former password: %v", err)
-	}
-	if _, err := b.SignIn(t.Context(), "alice", fresh, home); err != nil {
-		t.Errorf("the new password: %v", err)
-	}
-	su, err = b.store.FindSession(t.Context(), mine.SessionID)
-	must(t, err)
-	for range 3 {
-		_ = b.ChangePassword(t.Context(), su, "wrong", plain, home)
-	}
-	if _, ok := errors.AsType[*session.ThrottledError](b.ChangePassword(t.Context(), su, fresh, plain, home)); !ok {
-		t.Error("the current password can be guessed for ever")
-	}
 }
 
 // TestLogOffOfWhoLeaves logs off a client that has gone away.

@@ -143,7 +143,7 @@ func (c *cli) userSetCommand() *cobra.Command {
 			return err
 		}
 		if f.passwd {
-			if err := a.store.SetPassword(ctx, u.ID, encoded, "", adminEvent("password_changed", u.ID, now)); err != nil {
+			if err := a.store.SetPassword(ctx, u.ID, "", encoded, "", adminEvent("password_changed", u.ID, now)); err != nil {
 				return err
 			}
 		}

@@ -215,7 +215,7 @@ func testStartAndEnd(t *testing.T, r repo.Repository) {
 		"disabled": {func(id string, e repo.AuditEvent) error { return r.DisableUser(background(), id, e) }, repo.ErrNotFound},
 		"deleted":  {func(id string, e repo.AuditEvent) error { return r.DeleteUser(background(), id, e) }, repo.ErrNotFound},
 		"another password": {func(id string, e repo.AuditEvent) error {
-			return r.SetPassword(background(), id, "new", "", e)
+			return r.SetPassword(background(), id, "", "new", "", e)
 		}, nil},
 	} {
 		for range 10 {

@@ -78,7 +78,7 @@ func testCutoffs(t *testing.T, r repo.Repository) {
 	gone := event("user_deleted", deleted.ID)
 	gone.At = at.Add(time.Second)
 	must(t, r.DeleteUser(t.Context(), deleted.ID, gone))
-	must(t, r.SetPassword(t.Context(), kept.ID, "new", "", event("password_changed", kept.ID)))
+	must(t, r.SetPassword(t.Context(), kept.ID, "", "new", "", event("password_changed", kept.ID)))
 	if err := r.DeleteUser(t.Context(), newID(), event("user_deleted", "")); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("deleting nobody: %v", err)
 	}

@@ -22,7 +22,7 @@ func testUnstorable(t *testing.T, r repo.Repository) {
 			"a session":             {second(r.FindSession(t.Context(), bad)), repo.ErrNotFound},
 			"a refresh":             {second(r.RotateSession(t.Context(), bad, 1, at, at)), repo.ErrStale},
 			"a late retry":          {r.ForgiveLateRetry(t.Context(), bad, 1, 1, event("x", u.ID)), repo.ErrStale},
-			"a password":            {r.SetPassword(t.Context(), bad, "p", "", event("x", u.ID)), repo.ErrNotFound},
+			"a password":            {r.SetPassword(t.Context(), bad, "", "p", "", event("x", u.ID)), repo.ErrNotFound},
 			"disabling":             {r.DisableUser(t.Context(), bad, event("x", u.ID)), repo.ErrNotFound},
 			"deleting":              {r.DeleteUser(t.Context(), bad, event("x", u.ID)), repo.ErrNotFound},
 			"a new user":            {r.CreateUser(t.Context(), repo.User{ID: newID(), Username: bad}), repo.ErrText},
@@ -79,7 +79,7 @@ func testUnrecorded(t *testing.T, r repo.Repository) {
 		"ending a session": second(r.RevokeSession(t.Context(), s.ID, "x", taken)),
 		"ending all":       second(r.RevokeUserSessions(t.Context(), u.ID, "", "x", taken)),
 		"a sign-in":        r.StartSession(t.Context(), newSession(u.ID), repo.Proof{Exchange: &x}, taken),
-		"a password":       r.SetPassword(t.Context(), u.ID, "new", "", taken),
+		"a password":       r.SetPassword(t.Context(), u.ID, "", "new", "", taken),
 		"disabling":        r.DisableUser(t.Context(), u.ID, taken),
 		"deleting":         r.DeleteUser(t.Context(), u.ID, taken),
 	} {

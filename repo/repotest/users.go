@@ -125,7 +125,7 @@ func testAccounts(t *testing.T, r repo.Repository) {
 	}
 	for what, err := range map[string]error{
 		"disabling": r.DisableUser(t.Context(), u.ID, event("x", u.ID)), "enabling": r.EnableUser(t.Context(), u.ID, event("x", u.ID)),
-		"deleting": r.DeleteUser(t.Context(), u.ID, event("x", u.ID)), "a password for": r.SetPassword(t.Context(), u.ID, "p", "", event("x", u.ID)),
+		"deleting": r.DeleteUser(t.Context(), u.ID, event("x", u.ID)), "a password for": r.SetPassword(t.Context(), u.ID, "", "p", "", event("x", u.ID)),
 	} {
 		if !errors.Is(err, repo.ErrNotFound) {
 			t.Errorf("%s a user that is gone: %v", what, err)
@@ -146,7 +146,14 @@ func testPasswords(t *testing.T, r repo.Repository) {
 	if got := find(t, r, end.ID); got.User.Password != "better" || !got.Session.RevokedAt.IsZero() {
 		t.Errorf("upgraded: %q, the session ended at %v", got.User.Password, got.Session.RevokedAt)
 	}
-	must(t, r.SetPassword(t.Context(), u.ID, "new", keep.ID, event("password_changed", u.ID)))
+	if err := r.SetPassword(t.Context(), u.ID, "!", "stolen", keep.ID, event("password_changed", u.ID)); !errors.Is(err, repo.ErrStale) {
+		t.Errorf("a change of a password that is gone: %v", err)
+	}
+	if got := find(t, r, end.ID); got.User.Password != "better" || !got.Session.RevokedAt.IsZero() {
+		t.Errorf("after it: %q, the session ended at %v", got.User.Password, got.Session.RevokedAt)
+	}
+	must(t, r.SetPassword(t.Context(), u.ID, "better", "good", keep.ID, event("password_changed", u.ID)))
+	must(t, r.SetPassword(t.Context(), u.ID, "", "new", keep.ID, event("password_changed", u.ID)))
 	if got := find(t, r, keep.ID); got.User.Password != "new" || !got.Session.RevokedAt.IsZero() {
 		t.Errorf("the session that stays: %+v", got)
 	}

@@ -17,7 +17,7 @@ const (
 	updateUser           = `UPDATE users SET username = $2, email = $3, email_verified = $4, first_name = $5, last_name = $6,
 		is_staff = $7, is_superuser = $8, attributes = $9, updated_at = $10 WHERE id = $1`
 	upgradePassword = `UPDATE users SET password = $3, updated_at = $4 WHERE id = $1 AND password = $2`
-	setPassword     = `UPDATE users SET password = $2, updated_at = $3 WHERE id = $1`
+	setPassword     = `UPDATE users SET password = $3, updated_at = $4 WHERE id = $1 AND $2 IN ('', password)`
 	setActive       = `UPDATE users SET is_active = $2, updated_at = $3 WHERE id = $1`
 	deleteUser      = `DELETE FROM users WHERE id = $1`
 )
@@ -83,9 +83,12 @@ func (s *Store) UpgradePassword(ctx context.Context, userID, oldEncoded, newEnco
 }
 
 // SetPassword stores a new password and ends the sessions but one.
-func (s *Store) SetPassword(ctx context.Context, userID, encoded, keepSession string, e repo.AuditEvent) error {
+func (s *Store) SetPassword(ctx context.Context, userID, oldEncoded, newEncoded, keepSession string, e repo.AuditEvent) error {
 	return s.account(ctx, "setting a password", userID, e, func(tx *sqlx.Tx) (int64, error) {
-		n, err := changeIn(ctx, tx, setPassword, userID, encoded, micro(e.At))
+		n, err := changeIn(ctx, tx, setPassword, userID, oldEncoded, newEncoded, micro(e.At))
+		if err == nil && n == 0 && oldEncoded != "" {
+			err = repo.ErrStale
+		}
 		if err == nil {
 			_, err = changeIn(ctx, tx, revokeUserSessions, userID, keepSession, micro(e.At), e.Event)
 		}
