@@ -33,7 +33,7 @@ type Queue[T any] struct {
 	Gather time.Duration
 	// Key names what no two things of a batch may share: the second one waits for the next batch.
 	Key func(T) string
-	// Run does a batch. What became of each thing it keeps there. Its context does not end.
+	// Run does a batch. What became of each thing it keeps there. Its context is that of who goes alone; a batch's does not end.
 	Run func(ctx context.Context, things []T)
 
 	mu      sync.Mutex
@@ -73,7 +73,7 @@ func (q *Queue[T]) Do(ctx context.Context, thing T) error {
 		q.started = time.Now()
 		q.count()
 		q.mu.Unlock()
-		err := q.run([]T{thing})
+		err := q.run(ctx, []T{thing})
 		q.goOn()
 		return err
 	}
@@ -152,12 +152,13 @@ func (q *Queue[T]) overdue() {
 	}
 }
 
-// goOn lets those go who came while one was under way alone.
+// goOn lets those go who came while one was under way alone, unless a batch will. One
+// that takes too long may hang.
 func (q *Queue[T]) goOn() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.inside--
-	if len(q.waiting) == 0 || q.loops > 0 {
+	if len(q.waiting) == 0 || q.loops > 0 && time.Since(q.started) < q.Patience {
 		q.running--
 		return
 	}
@@ -178,7 +179,7 @@ func (q *Queue[T]) loop() {
 		for i, m := range batch {
 			things[i] = m.thing
 		}
-		err := q.run(things)
+		err := q.run(context.Background(), things)
 		for _, m := range batch {
 			m.done <- err
 		}
@@ -215,12 +216,12 @@ func (q *Queue[T]) next(answered int) []*member[T] {
 	return batch
 }
 
-func (q *Queue[T]) run(things []T) (err error) {
+func (q *Queue[T]) run(ctx context.Context, things []T) (err error) {
 	defer func() {
 		if fault := recover(); fault != nil {
 			err = fmt.Errorf("%w: %v\n%s", ErrPanicked, fault, debug.Stack())
 		}
 	}()
-	q.Run(context.Background(), things)
+	q.Run(ctx, things)
 	return nil
 }

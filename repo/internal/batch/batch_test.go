@@ -335,3 +335,51 @@ func TestEachOnce(t *testing.T) {
 	}
 	all.Wait()
 }
+
+// TestOneHangs has the batch hang while one that is under way alone ends: who waits goes with that one's run.
+func TestOneHangs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		gates := map[string]chan struct{}{"alone": make(chan struct{}), "hangs": make(chan struct{})}
+		q := &batch.Queue[string]{Size: 3, Alone: 1, Runs: 2, Patience: time.Second, Key: func(name string) string { return name }}
+		q.Run = func(_ context.Context, names []string) {
+			if gate := gates[names[0]]; gate != nil {
+				<-gate
+			}
+		}
+		alone, hangs := do(t.Context(), q, "alone"), do(t.Context(), q, "hangs")
+		time.Sleep(q.Patience) // the second one goes without the first
+		synctest.Wait()
+		waits := do(t.Context(), q, "waits")
+		time.Sleep(q.Patience) // two are all that may be under way
+		synctest.Wait()
+		close(gates["alone"])
+		for _, result := range []<-chan error{alone, waits, do(t.Context(), q, "later")} {
+			if err := <-result; err != nil {
+				t.Error(err)
+			}
+		}
+		select {
+		case <-hangs:
+			t.Error("it did not hang")
+		default:
+		}
+		close(gates["hangs"])
+		synctest.Wait()
+	})
+}
+
+// TestAloneHasItsContext ends the context of one that goes alone.
+func TestAloneHasItsContext(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		q, _ := newQueue(3, 1)
+		q.Run = func(ctx context.Context, _ []string) { <-ctx.Done() }
+		ctx, cancel := context.WithCancel(t.Context())
+		alone := do(ctx, q, "a")
+		cancel()
+		if err := <-alone; err != nil {
+			t.Errorf("what becomes of it is what its run says, not %v", err)
+		}
+	})
+}
