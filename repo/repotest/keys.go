@@ -75,10 +75,13 @@ func testStaleSigningKeys(t *testing.T, r repo.Repository) {
 			t.Errorf("another %s is expected: %v", what, err)
 		}
 	}
-	for what, expected := range map[string][]repo.SigningKey{"none": nil, "one more": {k, newSigningKey("2", 0)}} {
+	for what, expected := range map[string][]repo.SigningKey{"none": nil, "one more": {k, newSigningKey("2", 0)}, "the same twice": {k, k}} {
 		if err := r.SwapSigningKeys(t.Context(), expected, nil); !errors.Is(err, repo.ErrStale) {
 			t.Errorf("%s is expected: %v", what, err)
 		}
+	}
+	if err := r.SwapSigningKeys(t.Context(), held, []repo.SigningKey{k, k}); !errors.Is(err, repo.ErrConflict) {
+		t.Errorf("a key twice: %v", err)
 	}
 	wantKeys(t, r, held...)
 }

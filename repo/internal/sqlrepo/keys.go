@@ -53,7 +53,7 @@ func (s *Store) SwapSigningKeys(ctx context.Context, before, after []repo.Signin
 			return err
 		}
 		held, expected := keysByID(keyRecords(rows)), keysByID(before)
-		if !maps.EqualFunc(held, expected, sameKey) {
+		if len(before) != len(expected) || !maps.EqualFunc(held, expected, sameKey) {
 			return repo.ErrStale
 		}
 		return writeKeys(ctx, tx, held, after)
@@ -64,6 +64,9 @@ func (s *Store) SwapSigningKeys(ctx context.Context, before, after []repo.Signin
 // writeKeys makes after of what is held.
 func writeKeys(ctx context.Context, tx *sqlx.Tx, held map[string]repo.SigningKey, after []repo.SigningKey) error {
 	stay := keysByID(after)
+	if len(stay) != len(after) {
+		return repo.ErrConflict
+	}
 	for id := range held {
 		if _, ok := stay[id]; ok {
 			continue
