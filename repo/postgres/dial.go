@@ -2,9 +2,25 @@ package postgres
 
 import (
 	"context"
+	"database/sql/driver"
+	"fmt"
 	"net"
 	"time"
+
+	"github.com/gatehouse-auth/gatehouse/repo"
 )
+
+// reaching is a connector of which each error says that the store can't be
+// reached: for some the driver has no more than a text.
+type reaching struct{ driver.Connector }
+
+func (r reaching) Connect(ctx context.Context) (driver.Conn, error) {
+	conn, err := r.Connector.Connect(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", repo.ErrUnavailable, err)
+	}
+	return conn, nil
+}
 
 // dialer makes connections that give up on a server that says nothing any more.
 // lib/pq ends a statement whose context is done by asking the server to, and

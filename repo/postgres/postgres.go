@@ -25,8 +25,8 @@ import (
 // Config is how Postgres is reached and used.
 type Config struct {
 	// DSN is a URL (postgres://user@host/db?sslmode=verify-full) or key=value pairs, in which host and port may be lists
-	// for a fail-over (host=a,b port=5432,5432 target_session_attrs=read-write). sslmode is lib/pq's: require where
-	// nothing is said. Required.
+	// for a fail-over (host=a,b port=5432,5432). sslmode is lib/pq's: require where nothing is said. target_session_attrs
+	// is primary: a standby is not connected to. A statement_timeout has no place in it. Required.
 	DSN              string
 	MaxConnections   int           // of this process; 0: 16
 	StatementTimeout time.Duration // for one statement, in Postgres; 0: 5 seconds
@@ -59,6 +59,9 @@ func Open(c Config) (*Store, error) {
 	if err != nil {
 		return nil, errors.New("postgres: the connection string is malformed") // the driver's text may quote a password
 	}
+	if _, given := cfg.Runtime["statement_timeout"]; given { // connections would give up before it
+		return nil, errors.New("postgres: statement_timeout is given beside the connection string, not in it")
+	}
 	if c.MaxConnections == 0 {
 		c.MaxConnections = 16
 	}
@@ -70,6 +73,9 @@ func Open(c Config) (*Store, error) {
 	}
 	if cfg.ConnectTimeout == 0 {
 		cfg.ConnectTimeout = 5 * time.Second
+	}
+	if cfg.TargetSessionAttrs == "" { // who asked a standby would see sessions as they were
+		cfg.TargetSessionAttrs = pq.TargetSessionAttrsPrimary
 	}
 	unbounded := cfg
 	cfg.Runtime = maps.Clone(cfg.Runtime)
@@ -87,7 +93,7 @@ func Open(c Config) (*Store, error) {
 		return nil, errors.New("postgres: the connection string is malformed")
 	}
 	connector.Dialer(dialer{patience: c.StatementTimeout + time.Second})
-	db := sqlx.NewDb(sql.OpenDB(connector), "postgres")
+	db := sqlx.NewDb(sql.OpenDB(reaching{connector}), "postgres")
 	db.SetMaxOpenConns(c.MaxConnections)
 	db.SetMaxIdleConns(c.MaxConnections)
 	db.SetConnMaxLifetime(connectionLifetime)

@@ -128,6 +128,7 @@ func TestOpenRefuses(t *testing.T) {
 		"no server": {}, "fewer than no connections": {DSN: "host=a", MaxConnections: -1},
 		"a timeout that has passed":                   {DSN: "host=a", StatementTimeout: -time.Second},
 		"a timeout that Postgres would take for none": {DSN: "host=a", StatementTimeout: time.Microsecond},
+		"a timeout that connections do not know of":   {DSN: "host=a statement_timeout=20000"},
 	} {
 		if _, err := postgres.Open(c); err == nil {
 			t.Errorf("%s is opened", name)
