@@ -94,10 +94,9 @@ func unlessNone(err error) error {
 	return err
 }
 
-// staleIfNone makes ErrStale of whatever says that nothing was changed: no error
-// at all, errNone, or a RETURNING without rows.
+// staleIfNone makes ErrStale of a RETURNING without rows.
 func staleIfNone(err error) error {
-	if err == nil || errors.Is(err, errNone) || errors.Is(err, sql.ErrNoRows) {
+	if errors.Is(err, sql.ErrNoRows) {
 		return repo.ErrStale
 	}
 	return err

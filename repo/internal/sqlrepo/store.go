@@ -26,7 +26,7 @@ type Config struct {
 	Read    *sqlx.DB // may be the same
 	// Classify turns a driver's error into one that wraps the sentinel of package repo that it means, if any.
 	Classify func(error) error
-	// Connections is how many Write has, for what is not watched; see unwatched. 0: everything is watched.
+	// Connections is how many the one pool has, where statements of every request are not watched; see unwatched. 0: all are.
 	Connections int
 	// StalePlan reports whether an error says that a prepared statement must be prepared anew.
 	StalePlan func(error) bool
@@ -106,9 +106,42 @@ type statementKey struct {
 	text string
 }
 
+// enter waits under the context until there is a connection, for who is not
+// watched would wait for one without end in database/sql. It is for all who ask the
+// pool, but for migrations and Ping. leave follows where there is no error.
+func (s *Store) enter(ctx context.Context) error {
+	if s.Connections == 0 {
+		return nil
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	select {
+	case s.places <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (s *Store) leave() {
+	if s.Connections > 0 {
+		<-s.places
+	}
+}
+
 // prepared runs f with the statement, which is prepared once for each pool. A
 // statement whose plan no longer fits the schema is prepared anew, once.
 func (s *Store) prepared(ctx context.Context, pool *sqlx.DB, text string, f func(*sqlx.Stmt) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
+	return s.preparedWithin(ctx, pool, text, f)
+}
+
+// preparedWithin is prepared for who has entered.
+func (s *Store) preparedWithin(ctx context.Context, pool *sqlx.DB, text string, f func(*sqlx.Stmt) error) error {
 	key := statementKey{pool, text}
 	for try := 0; ; try++ {
 		found, ok := s.statements.Load(key)
@@ -127,7 +160,7 @@ func (s *Store) prepared(ctx context.Context, pool *sqlx.DB, text string, f func
 		if err == nil || try > 0 || !s.StalePlan(err) {
 			return err
 		}
-		s.statements.Delete(key)
+		s.statements.CompareAndDelete(key, found) // others may be at it still, so that it ends with its connections
 	}
 }
 
@@ -143,21 +176,15 @@ func (unwatched) Done() <-chan struct{} { return nil }
 // context it waits for a connection; the statement itself is bounded by
 // Postgres, and by how long its connection waits for an answer.
 func (s *Store) preparedUnwatched(ctx context.Context, pool *sqlx.DB, text string, f func(context.Context, *sqlx.Stmt) error) error {
-	var within context.Context = unwatched{ctx}
-	if s.Connections == 0 {
-		within = ctx
-	} else {
-		select {
-		case s.places <- struct{}{}:
-			defer func() { <-s.places }()
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		if err := ctx.Err(); err != nil {
-			return err
-		}
+	if err := s.enter(ctx); err != nil {
+		return err
 	}
-	return s.prepared(within, pool, text, func(st *sqlx.Stmt) error { return f(within, st) })
+	defer s.leave()
+	within := ctx
+	if s.Connections > 0 {
+		within = unwatched{ctx}
+	}
+	return s.preparedWithin(within, pool, text, func(st *sqlx.Stmt) error { return f(within, st) })
 }
 
 // row reads one row for a reader of every request.
@@ -221,6 +248,10 @@ func (s *Store) change(ctx context.Context, text string, args ...any) (n int64, 
 
 // inTx runs f in a transaction, which is committed where f returns nil.
 func (s *Store) inTx(ctx context.Context, f func(tx *sqlx.Tx) error) error {
+	if err := s.enter(ctx); err != nil {
+		return err
+	}
+	defer s.leave()
 	tx, err := s.Write.BeginTxx(ctx, nil)
 	if err != nil {
 		return err
