@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -84,39 +86,115 @@ type roundTrip func(*http.Request) (*http.Response, error)
 
 func (f roundTrip) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
-// TestWhoGoesAwayHasGuessed ends each request when the provider has been asked:
-// that must not let anybody ask without end. A provider that does not answer is
-// nobody's guess.
-func TestWhoGoesAwayHasGuessed(t *testing.T) {
-	t.Parallel()
-	var leave context.CancelFunc
-	asked := 0
-	b := newBenchOf(t, func(c *cognito.Config) {
-		c.HTTPClient = &http.Client{Transport: roundTrip(func(*http.Request) (*http.Response, error) {
-			asked++
-			leave()
-			return nil, errors.New("no answer")
+// tokenEndpoint is a bench whose provider's token endpoint is asked by way of ask.
+func tokenEndpoint(t *testing.T, ask func(*http.Request) (*http.Response, error)) *bench {
+	t.Helper()
+	return newBenchOf(t, func(c *cognito.Config) {
+		c.HTTPClient = &http.Client{Transport: roundTrip(func(r *http.Request) (*http.Response, error) {
+			if r.Method != http.MethodPost {
+				return http.DefaultTransport.RoundTrip(r)
+			}
+			return ask(r)
 		})}
 	}, nil)
-	const away = "198.51.100.9"
-	try := func(ip string) error {
-		ctx, cancel := context.WithCancel(t.Context())
-		defer cancel()
-		leave = func() {}
-		if ip == away {
-			leave = cancel
+}
+
+// TestTimeIsUp ends the time of each request when the provider has been asked:
+// that must not let anybody ask without end. A provider that does not answer is
+// nobody's guess, and who goes away does not end the asking.
+func TestTimeIsUp(t *testing.T) {
+	t.Parallel()
+	leave, asked, late := func() {}, 0, false
+	b := tokenEndpoint(t, func(r *http.Request) (*http.Response, error) {
+		asked++
+		leave()
+		if late {
+			<-r.Context().Done()
 		}
+		return nil, errors.New("no answer")
+	})
+	try := func(ip string, within time.Duration) error {
+		ctx, cancel := context.WithTimeout(t.Context(), within)
+		defer cancel()
+		leave, late = cancel, within < time.Second
 		_, err := b.ExchangeCode(ctx, session.AuthorizationCode{Code: "x", Verifier: "y", RedirectURI: cognitotest.RedirectURI}, session.Client{IP: ip})
 		return err
 	}
+	const slow = "198.51.100.9"
+	var err error
+	for tries := 0; tries < 1000 && !isThrottled(err); tries++ {
+		err = try(slow, 20*time.Millisecond)
+	}
+	if !isThrottled(err) || asked > b.Limits.PerNetwork {
+		t.Errorf("whose time was up is asked for %d times: %v", asked, err)
+	}
 	for range b.Limits.PerNetwork + 1 {
-		_ = try(away)
-		if err := try(home.IP); !errors.Is(err, cognito.ErrEndpointUnavailable) {
-			t.Fatalf("who stays: %v", err)
+		if err := try(home.IP, time.Hour); !errors.Is(err, cognito.ErrEndpointUnavailable) {
+			t.Fatalf("who goes away: %v", err)
 		}
 	}
-	if err := try(away); !isThrottled(err) || asked != 2*b.Limits.PerNetwork+1 {
-		t.Errorf("who goes away asks for the %d. time: %v", asked, err)
+}
+
+func authorized(b *bench) session.AuthorizationCode {
+	c := b.pool.Authorize("111", b.time(), nil)
+	return session.AuthorizationCode{Code: c.Code, Verifier: c.Verifier, RedirectURI: c.RedirectURI}
+}
+
+// TestRedeemedAndGone has the client go away when the provider has redeemed its
+// code: its retry gets the session.
+func TestRedeemedAndGone(t *testing.T) {
+	t.Parallel()
+	ctx, leave := context.WithCancel(t.Context())
+	b := tokenEndpoint(t, func(r *http.Request) (*http.Response, error) {
+		defer leave()
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	code := authorized(b)
+	_, _ = b.ExchangeCode(ctx, code, home)
+	if _, err := b.ExchangeCode(t.Context(), code, home); err != nil {
+		t.Errorf("the retry: %v", err)
+	}
+	b.wantEvents(t, "user_created", "sign_in")
+}
+
+// TestCodeAtOnce presents a code many times at once, as a page does that runs twice,
+// and meanwhile at another replica, which is faster: all get the one session.
+func TestCodeAtOnce(t *testing.T) {
+	t.Parallel()
+	var asked atomic.Int32
+	var faster func()
+	b := tokenEndpoint(t, func(r *http.Request) (*http.Response, error) {
+		if asked.Add(1) == 1 {
+			faster()
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	code := authorized(b)
+	replica, err := session.New(b.Config)
+	must(t, err)
+	sessions := make(chan string, 21)
+	exchange := func(s *session.Service) {
+		g, err := s.ExchangeCode(t.Context(), code, home)
+		if err != nil {
+			t.Error(err)
+		}
+		sessions <- g.SessionID
+	}
+	faster = func() { exchange(replica) }
+	var all sync.WaitGroup
+	for range cap(sessions) - 1 {
+		all.Go(func() { exchange(b.Service) })
+	}
+	all.Wait()
+	for range cap(sessions) - 1 {
+		if one, other := <-sessions, <-sessions; one != other {
+			t.Fatalf("the sessions %q and %q", one, other)
+		} else {
+			sessions <- one
+		}
+	}
+	if n := asked.Load(); n != 2 {
+		t.Errorf("the provider was asked %d times", n)
 	}
 }
 

@@ -48,25 +48,43 @@ type AuthorizationCode struct {
 
 // ExchangeCode is Exchange for an authorization code, which its provider is asked
 // to redeem. A code opens one session, as a pair of tokens does; a retry must show
-// the same verifier, for the same provider.
+// the same verifier, for the same provider. The same client gets the same for what it asks at once. Since the
+// provider redeems a code once, it goes on when the client goes away, until the deadline of its context.
 //
 // Errors are those of Exchange, and cognito.ErrCode, cognito.ErrRedirectURI,
 // cognito.ErrNoApp, cognito.ErrEndpointUnavailable and *ThrottledError: codes that
 // a provider refuses count by network.
 func (s *Service) ExchangeCode(ctx context.Context, code AuthorizationCode, c Client) (Grant, error) {
-	now := s.now()
 	app, err := s.app(code.IDP)
 	if err != nil {
 		return Grant{}, err
 	}
 	// With the verifier, without which a code is nothing: who has seen the code alone is not told of the session either.
 	digest := sha256.Sum256([]byte("code:" + app.Name() + "\x00" + code.Verifier + "\x00" + code.Code))
-	if _, err := s.Store.FindExchange(ctx, digest[:]); err == nil {
+	grant, err, _ := s.codes.Do(string(digest[:])+c.IP+" "+c.UserAgent, func() (any, error) {
+		ctx, cancel := staying(ctx)
+		defer cancel()
+		return s.exchangeCode(ctx, app, code, digest, c)
+	})
+	got, _ := grant.(Grant)
+	return got, err
+}
+
+func (s *Service) exchangeCode(
+	ctx context.Context, app *cognito.Verifier, code AuthorizationCode, digest [sha256.Size]byte, c Client,
+) (Grant, error) {
+	now := s.now()
+	if used, err := s.usedBefore(ctx, digest); err != nil {
+		return Grant{}, err
+	} else if used {
 		return s.exchangedBefore(ctx, digest[:], c, now)
-	} else if !errors.Is(err, repo.ErrNotFound) {
-		return Grant{}, fmt.Errorf("finding an exchange: %w", err)
 	}
 	identity, err := s.redeem(ctx, app, code, c, now)
+	if errors.Is(err, cognito.ErrCode) {
+		if used, _ := s.usedBefore(ctx, digest); used { // by the same request, at another replica
+			return s.exchangedBefore(ctx, digest[:], c, now)
+		}
+	}
 	if err != nil {
 		return Grant{}, fmt.Errorf("exchanging an authorization code: %w", err)
 	}
@@ -84,7 +102,7 @@ func (s *Service) redeem(ctx context.Context, app *cognito.Verifier, code Author
 	identity, err := app.ExchangeCode(ctx, cognito.Code{
 		Code: code.Code, Verifier: code.Verifier, RedirectURI: code.RedirectURI, Nonce: code.Nonce, Issuer: code.Issuer,
 	})
-	// Who goes away before the answer may have guessed.
+	// Where time is up before the answer, it may have been a guess.
 	if err == nil || !errors.Is(err, cognito.ErrCode) && ctx.Err() == nil {
 		s.takeBack(ctx, counted)
 	}
@@ -227,7 +245,7 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 	if !errors.Is(err, repo.ErrNotFound) {
 		return repo.User{}, fmt.Errorf("finding a user by identity: %w", err)
 	}
-	switch used, err := s.usedBefore(ctx, i); {
+	switch used, err := s.usedBefore(ctx, i.IDTokenDigest); { // what the token says may be old, and must change nothing
 	case err != nil:
 		return repo.User{}, err
 	case used: // by another request just now, or its user was deleted since and is not to come back
@@ -267,10 +285,9 @@ func (s *Service) userOf(ctx context.Context, i cognito.Identity, c Client, now 
 	return repo.User{}, fmt.Errorf("creating a user for a new identity of %s: %w", i.Provider, repo.ErrConflict)
 }
 
-// usedBefore reports whether the ID token has opened a session already: what it
-// says may be old, and must change nothing.
-func (s *Service) usedBefore(ctx context.Context, i cognito.Identity) (bool, error) {
-	_, err := s.Store.FindExchange(ctx, i.IDTokenDigest[:])
+// usedBefore reports whether an ID token, or a code, has opened a session already.
+func (s *Service) usedBefore(ctx context.Context, digest [sha256.Size]byte) (bool, error) {
+	_, err := s.Store.FindExchange(ctx, digest[:])
 	if errors.Is(err, repo.ErrNotFound) {
 		return false, nil
 	}

@@ -30,7 +30,7 @@ func (s *Service) follow(ctx context.Context, u repo.User, i cognito.Identity, s
 			return u, nil
 		}
 		if !spent {
-			if used, err := s.usedBefore(ctx, i); err != nil || used {
+			if used, err := s.usedBefore(ctx, i.IDTokenDigest); err != nil || used {
 				return u, err
 			}
 		}

@@ -14,6 +14,7 @@ import (
 	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/gatehouse-auth/gatehouse/tokens"
 	"github.com/google/uuid"
+	"golang.org/x/sync/singleflight"
 )
 
 // Store is what the use cases ask of a repository.
@@ -98,6 +99,7 @@ type Provider struct {
 type Service struct {
 	Config
 	clients clients
+	codes   singleflight.Group // the authorization codes that are being exchanged
 }
 
 // New checks the configuration and returns the service. It does no I/O.
@@ -218,6 +220,15 @@ const detachedTimeout = 5 * time.Second
 // gone: a browser that leaves the page gives up the request that logs it off.
 func detached(ctx context.Context) (context.Context, context.CancelFunc) {
 	return context.WithTimeout(context.WithoutCancel(ctx), detachedTimeout)
+}
+
+// staying returns a context that goes on when the client goes away, until the deadline.
+func staying(ctx context.Context) (context.Context, context.CancelFunc) {
+	stays := context.WithoutCancel(ctx)
+	if deadline, ok := ctx.Deadline(); ok {
+		return context.WithDeadline(stays, deadline)
+	}
+	return context.WithCancel(stays)
 }
 
 // newID returns a UUIDv7, which sorts by the time of its making.
