@@ -106,8 +106,8 @@ type Sessions interface {
 	// ForgiveLateRetry adds one to LateRetries and records the event, where the session has exactly this
 	// generation, is not revoked, and LateRetries is below budget; ErrStale otherwise.
 	ForgiveLateRetry(ctx context.Context, id string, generation int64, budget int, e AuditEvent) error
-	// KnownNetwork reports whether the user has a session, alive or not, that began at an address with this prefix.
-	KnownNetwork(ctx context.Context, userID, ipPrefix string) (bool, error)
+	// SessionAddresses lists where the sessions of the user, alive or not, began: each IP once, in no order.
+	SessionAddresses(ctx context.Context, userID string) ([]string, error)
 }
 
 // SessionEnds lists sessions and ends them.

@@ -56,6 +56,8 @@ func (e *SignedOutError) Error() string {
 // after RetryAfter.
 type ThrottledError struct {
 	RetryAfter time.Duration
+
+	first bool // of its kind within the window: this one is recorded
 }
 
 func (e *ThrottledError) Error() string {

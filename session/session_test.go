@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -306,77 +305,6 @@ func TestPasswordIsUpgraded(t *testing.T) {
 		if err != nil || !strings.HasPrefix(u.Password, "argon2$argon2id$") {
 			t.Errorf("the password is encoded as %.20q, %v", u.Password, err)
 		}
-	}
-}
-
-func isThrottled(err error) bool {
-	_, ok := errors.AsType[*session.ThrottledError](err)
-	return ok
-}
-
-// TestThrottle goes through the three limits, and out of the window.
-func TestThrottle(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, nil)
-	b.user(t, "alice")
-	b.user(t, "bob")
-	try := func(name, pass, ip string) error {
-		_, err := b.SignIn(t.Context(), name, pass, session.Client{IP: ip})
-		return err
-	}
-	must(t, try("alice", plain, "192.0.2.1")) // from here she has signed in
-	for range 3 {
-		if err := try("alice", "wrong", "198.51.100.1"); !errors.Is(err, session.ErrNoActiveAccount) {
-			t.Fatalf("within the limit: %v", err)
-		}
-	}
-	if err := try("alice", plain, "198.51.100.2"); !isThrottled(err) {
-		t.Errorf("the fourth try of an account from a network, with the right password: %v", err)
-	}
-	if err := try("alice", "wrong", "203.0.113.1"); !errors.Is(err, session.ErrNoActiveAccount) {
-		t.Errorf("from another network: %v", err)
-	}
-	if err := try("alice", plain, "203.0.113.1"); !isThrottled(err) {
-		t.Errorf("an account that is guessed from many networks, from a network that is not known: %v", err)
-	}
-	if err := try("alice", plain, "192.0.2.99"); err != nil {
-		t.Errorf("the owner, from where she was before, is locked out: %v", err)
-	}
-	for i := range 3 {
-		_ = try(fmt.Sprint("nobody", i), "wrong", "198.51.100.3")
-	}
-	if err := try("bob", plain, "198.51.100.4"); !isThrottled(err) {
-		t.Errorf("a network that guesses many accounts: %v", err)
-	}
-	if err := try("nobody at all", plain, "2001:db8::1"); isThrottled(err) {
-		t.Errorf("a network of its own: %v", err)
-	}
-	b.advance(16 * time.Minute)
-	must(t, try("bob", plain, "198.51.100.4"))
-}
-
-// TestThrottleHoldsAtOnce guesses a hundred times at once: no more than the limit
-// gets as far as the password.
-func TestThrottleHoldsAtOnce(t *testing.T) {
-	t.Parallel()
-	b := newBench(t, nil)
-	b.user(t, "alice")
-	var mu sync.Mutex
-	tried := 0
-	var wait sync.WaitGroup
-	for range 100 {
-		wait.Go(func() {
-			_, err := b.SignIn(t.Context(), "alice", "wrong", home)
-			if errors.Is(err, session.ErrNoActiveAccount) {
-				mu.Lock()
-				defer mu.Unlock()
-				tried++
-			}
-		})
-	}
-	wait.Wait()
-	if tried != 3 {
-		t.Errorf("%d of 100 guesses were tried, the limit is 3", tried)
 	}
 }
 

@@ -25,7 +25,7 @@ func (s *Service) SignIn(ctx context.Context, username, plain string, c Client) 
 	counted, err := s.countAttempt(ctx, username, c, now)
 	if err != nil {
 		var throttled *ThrottledError
-		if errors.As(err, &throttled) {
+		if errors.As(err, &throttled) && throttled.first {
 			s.record(ctx, event("sign_in_throttled", "", "", c, now, nil))
 		}
 		return Grant{}, err

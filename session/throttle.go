@@ -7,7 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"strings"
+	"slices"
 	"time"
 
 	"github.com/gatehouse-auth/gatehouse/repo"
@@ -21,8 +21,8 @@ type Limits struct {
 	Window               time.Duration
 	PerAccountAndNetwork int // guessing one account from one place
 	PerNetwork           int // guessing many accounts from one place
-	// PerAccount stops guessing one account from many places. It binds only networks from which the account has never
-	// signed in, so that nobody can lock the owner out.
+	// PerAccount stops guessing one account from many places: what is beyond the limits of a network does not count. It
+	// binds only networks from which the account has never signed in, so that nobody can lock the owner out.
 	PerAccount int
 }
 
@@ -41,7 +41,8 @@ type attempt struct {
 
 // countAttempt counts a sign-in before it is tried, so that a hundred at once
 // can't all pass before the first has failed. The account's name is hashed: what
-// people type into that field is now and then a password.
+// people type into that field is now and then a password. Where it is
+// *ThrottledError, nothing is to be taken back.
 func (s *Service) countAttempt(ctx context.Context, username string, c Client, now time.Time) (attempt, error) {
 	network := networkOf(c.IP)
 	sum := sha256.Sum256([]byte(username))
@@ -51,15 +52,17 @@ func (s *Service) countAttempt(ctx context.Context, username string, c Client, n
 	if err != nil {
 		return attempt{}, fmt.Errorf("counting a sign-in: %w", err)
 	}
-	over := func(i, limit int) bool { return counts[i] > limit }
-	if over(0, s.Limits.PerAccountAndNetwork) || over(1, s.Limits.PerNetwork) {
-		return a, &ThrottledError{RetryAfter: s.Limits.Window}
+	both, alone, all := counts[0]-s.Limits.PerAccountAndNetwork, counts[1]-s.Limits.PerNetwork, counts[2]-s.Limits.PerAccount
+	if both > 0 || alone > 0 {
+		s.takeBack(ctx, attempt{keys: a.keys[2:]}) // one network is not to use up the account's
+		return attempt{}, &ThrottledError{RetryAfter: s.Limits.Window, first: both == 1 || alone == 1}
 	}
-	if over(2, s.Limits.PerAccount) {
-		if known, err := s.knowsNetwork(ctx, username, c.IP); err != nil {
+	if all > 0 {
+		if known, err := s.knowsNetwork(ctx, username, network); err != nil {
+			s.takeBack(ctx, a)
 			return attempt{}, err
 		} else if !known {
-			return a, &ThrottledError{RetryAfter: s.Limits.Window}
+			return attempt{}, &ThrottledError{RetryAfter: s.Limits.Window, first: all == 1 || counts[0] == 1}
 		}
 	}
 	return a, nil
@@ -80,7 +83,7 @@ func (s *Service) countFromNetwork(ctx context.Context, kind string, c Client, n
 }
 
 // knowsNetwork reports whether the account has signed in from that network.
-func (s *Service) knowsNetwork(ctx context.Context, username, ip string) (bool, error) {
+func (s *Service) knowsNetwork(ctx context.Context, username, network string) (bool, error) {
 	user, err := s.Store.FindUserByUsername(ctx, username)
 	if errors.Is(err, repo.ErrNotFound) {
 		return false, nil
@@ -88,11 +91,11 @@ func (s *Service) knowsNetwork(ctx context.Context, username, ip string) (bool, 
 	if err != nil {
 		return false, fmt.Errorf("finding a user by name: %w", err)
 	}
-	known, err := s.Store.KnownNetwork(ctx, user.ID, addressPrefix(ip))
+	addresses, err := s.Store.SessionAddresses(ctx, user.ID)
 	if err != nil {
-		return false, fmt.Errorf("looking for a network: %w", err)
+		return false, fmt.Errorf("listing where a user came from: %w", err)
 	}
-	return known, nil
+	return slices.ContainsFunc(addresses, func(ip string) bool { return networkOf(ip) == network }), nil
 }
 
 // takeBack forgets an attempt that was not a wrong guess. That it fails costs
@@ -118,14 +121,4 @@ func networkOf(ip string) string {
 	}
 	prefix, _ := addr.Prefix(bits) // the bits fit the family
 	return prefix.String()
-}
-
-// addressPrefix returns with what the text of an address begins that is known
-// to be near: the first three numbers of an IPv4 address, all of an IPv6 one.
-func addressPrefix(ip string) string {
-	addr, err := netip.ParseAddr(ip)
-	if err != nil || !addr.Is4() {
-		return ip
-	}
-	return ip[:strings.LastIndexByte(ip, '.')+1]
 }

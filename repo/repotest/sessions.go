@@ -2,6 +2,7 @@ package repotest
 
 import (
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -34,10 +35,16 @@ func testSessions(t *testing.T, r repo.Repository) {
 	if _, err := r.FindSession(t.Context(), newID()); !errors.Is(err, repo.ErrNotFound) {
 		t.Errorf("a session that is not there: %v", err)
 	}
-	for prefix, want := range map[string]bool{"203.0.113.": true, "203.0.113.7": true, "203.0.11": true, "203.0.112.": false, "03.0": false, "203_0": false} {
-		if known, err := r.KnownNetwork(t.Context(), u.ID, prefix); err != nil || known != want {
-			t.Errorf("the network %q is known: %t, %v", prefix, known, err)
-		}
+	again, elsewhere := newSession(u.ID), newSession(u.ID)
+	elsewhere.IP = "2001:db8::1"
+	for _, s := range []repo.Session{again, elsewhere} {
+		must(t, r.StartSession(t.Context(), s, repo.Proof{}, event("sign_in", u.ID)))
+	}
+	addresses, err := r.SessionAddresses(t.Context(), u.ID)
+	must(t, err)
+	slices.Sort(addresses)
+	if !slices.Equal(addresses, []string{"2001:db8::1", s.IP}) {
+		t.Errorf("came from %q", addresses)
 	}
 }
 

@@ -2,7 +2,6 @@ package sqlrepo
 
 import (
 	"context"
-	"database/sql"
 	"errors"
 	"time"
 
@@ -37,7 +36,7 @@ const (
 	selectJoined = `SELECT ` + joinedColumns + ` FROM sessions s JOIN users u ON u.id = s.user_id WHERE s.id = $1`
 	forgive      = `UPDATE sessions SET late_retries = late_retries + 1, forgiven_at = $4
 		WHERE id = $1 AND generation = $2 AND late_retries < $3 AND revoked_at IS NULL`
-	knownNetwork = `SELECT EXISTS (SELECT 1 FROM sessions WHERE user_id = $1 AND substr(ip, 1, length($2)) = $2)`
+	selectAddresses = `SELECT DISTINCT ip FROM sessions WHERE user_id = $1`
 
 	selectAlive = `SELECT ` + sessionColumns + ` FROM sessions WHERE user_id = $1 AND revoked_at IS NULL AND idle_expires_at > $2
 		ORDER BY rotated_at DESC, id DESC`
@@ -127,12 +126,11 @@ func (s *Store) ForgiveLateRetry(ctx context.Context, id string, generation int6
 	return s.fail(ctx, "forgiving a late retry", err)
 }
 
-// KnownNetwork reports whether the user has come from there.
-func (s *Store) KnownNetwork(ctx context.Context, userID, ipPrefix string) (known bool, err error) {
-	if err = s.get(ctx, &known, knownNetwork, userID, ipPrefix); errors.Is(err, sql.ErrNoRows) {
-		err = nil // no text that a session could have
-	}
-	return known, s.fail(ctx, "looking for a network", err)
+// SessionAddresses lists where a user came from.
+func (s *Store) SessionAddresses(ctx context.Context, userID string) ([]string, error) {
+	var addresses []string
+	err := s.list(ctx, &addresses, selectAddresses, userID)
+	return addresses, s.fail(ctx, "listing the addresses of sessions", err)
 }
 
 // ListSessions lists a user's sessions that are alive.
