@@ -3,15 +3,18 @@ package impl_test
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/api"
 	"github.com/gatehouse-auth/gatehouse/impl"
+	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/gatehouse-auth/gatehouse/session"
 	"github.com/google/go-cmp/cmp"
 )
@@ -264,6 +267,50 @@ func TestRequestID(t *testing.T) {
 			}
 			if !strings.Contains(h.logged.String(), fault.Error()) {
 				t.Error("the log does not tell the cause")
+			}
+		})
+	}
+}
+
+// waiting is a service whose sign-in waits for a database that does not answer.
+type waiting struct{ *fakes }
+
+func (waiting) SignIn(ctx context.Context, _, _ string, _ session.Client) (session.Grant, error) {
+	<-ctx.Done()
+	return session.Grant{}, fmt.Errorf("%w: %w", repo.ErrUnavailable, ctx.Err())
+}
+
+func TestClientThatGoesAway(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		name    string
+		gone    bool
+		timeout time.Duration
+		status  int
+		logged  string
+	}{
+		{"a client that goes away is no outage", true, time.Minute, 499, `"level":"INFO","msg":"the client went away","status":499,"error"`},
+		{"a deadline that passes is one", false, 1, 503, `"level":"ERROR","msg":"request refused","status":503,"problem":"store_unavailable"`},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			var counted []int
+			h := newHarness(t, func(c *impl.Config) {
+				c.Sessions, c.RequestTimeout = waiting{}, tc.timeout
+				c.Observe = func(_ string, status int, _ time.Duration) { counted = append(counted, status) }
+			})
+			ctx, leave := context.WithCancel(t.Context())
+			defer leave()
+			if tc.gone {
+				leave()
+			}
+			h.handler.ServeHTTP(httptest.NewRecorder(), post("/auth/sign-in/", credentials).build().WithContext(ctx))
+			if diff := cmp.Diff([]int{tc.status}, counted); diff != "" {
+				t.Errorf("counted (-want +got):\n%s", diff)
+			}
+			line := fmt.Sprintf(`"msg":"request","method":"POST","path":"/auth/sign-in/","status":%d,`, tc.status)
+			if got := h.logged.String(); !strings.Contains(got, tc.logged) || !strings.Contains(got, line) || tc.gone && strings.Contains(got, "ERROR") {
+				t.Errorf("logged %s", got)
 			}
 		})
 	}

@@ -3,6 +3,7 @@ package impl
 import (
 	"context"
 	"crypto/rand"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -54,15 +55,30 @@ func (s *server) log(next http.Handler) http.Handler {
 		status := &statusWriter{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(status, r)
 		now := time.Now()
-		took := now.Sub(began)
-		s.Observe(strings.TrimSuffix(strings.TrimSuffix(r.Pattern, "{$}"), "/"), status.status, took)
+		took, recorded := now.Sub(began), recordedStatus(r, status.status)
+		s.Observe(strings.TrimSuffix(strings.TrimSuffix(r.Pattern, "{$}"), "/"), recorded, took)
 		if h := s.Logger.Handler(); h.Enabled(r.Context(), slog.LevelInfo) {
 			line := slog.NewRecord(now, slog.LevelInfo, "request", 0) // LogAttrs would look for the place in the code, which is always this
-			line.AddAttrs(slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", status.status),
+			line.AddAttrs(slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", recorded),
 				slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", infoOf(r.Context()).client.IP))
 			_ = h.Handle(r.Context(), line) // as a Logger does: there is nobody to tell
 		}
 	})
+}
+
+// statusClientGone is what a request is logged and counted under whose client did
+// not wait for the answer; nginx has the number for it.
+const statusClientGone = 499
+
+// recordedStatus is the status that a request answered with this one is logged and counted
+// under. Work that ends because its client went away fails like that of an outage.
+// net/http cancels a request's context for nothing else: not for our deadline, nor
+// for a shutdown, which lets requests finish.
+func recordedStatus(r *http.Request, status int) int {
+	if status == http.StatusServiceUnavailable && errors.Is(r.Context().Err(), context.Canceled) {
+		return statusClientGone
+	}
+	return status
 }
 
 // statusWriter remembers the status that was written.

@@ -197,12 +197,15 @@ func (s *server) writeProblem(w http.ResponseWriter, r *http.Request, err error)
 	if name == "" {
 		name = string(p.code)
 	}
-	level := slog.LevelInfo
-	if p.status >= http.StatusInternalServerError {
+	level, text, which := slog.LevelInfo, "request refused", slog.String("problem", name)
+	status := recordedStatus(r, p.status)
+	switch {
+	case status == statusClientGone:
+		text, which = "the client went away", slog.Attr{} // no alert for an outage may take it for one
+	case status >= http.StatusInternalServerError:
 		level = slog.LevelError
 	}
-	s.Logger.LogAttrs(r.Context(), level, "request refused",
-		slog.Int("status", p.status), slog.String("problem", name), slog.Any("error", err))
+	s.Logger.LogAttrs(r.Context(), level, text, slog.Int("status", status), which, slog.Any("error", err))
 
 	h := w.Header()
 	var out *session.SignedOutError

@@ -84,8 +84,8 @@ type Config struct {
 	Closing context.Context //nolint:containedctx // a signal, not a deadline
 	Now     func() time.Time
 	Logger  *slog.Logger
-	// Observe is told of every answer: the pattern of its operation ("" where there is none), the status, and how long
-	// it took. nil: nobody is.
+	// Observe is told of every answer: the pattern of its operation ("" where there is none), the status (499: a client
+	// that went away), and how long it took. nil: nobody is.
 	Observe func(operation string, status int, took time.Duration)
 }
 

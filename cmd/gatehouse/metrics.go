@@ -26,7 +26,7 @@ func newMetrics() *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		requests: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "gatehouse_http_requests_total", Help: "Requests answered, by operation and status.",
+			Name: "gatehouse_http_requests_total", Help: "Requests answered, by operation and status (499: the client went away).",
 		}, []string{"operation", "status"}),
 		took: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "gatehouse_http_request_duration_seconds", Help: "How long answers took, by operation.",
