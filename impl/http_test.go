@@ -330,3 +330,26 @@ func TestNothingSecretIsLogged(t *testing.T) {
 		t.Errorf("the log has what a client sent:\n%s", h.logged.String())
 	}
 }
+
+func TestLoggedPaths(t *testing.T) {
+	t.Parallel()
+	const token = "eyJhbGciOiJFUzI1NiJ9.eyJzdWIiOiI0MiJ9.c2lnbmF0dXJl"
+	for _, tc := range []struct{ name, method, path, logged string }{
+		{"a path that is not there", "GET", "/auth/nope/", "/auth/nope/"},
+		{"a session's id", "DELETE", "/auth/sessions/" + sessionID + "/", "/auth/sessions/" + sessionID + "/"},
+		{"a token behind an operation", "GET", "/auth/verify/" + token, "/auth/verify/…"},
+		{"one with what comes behind it", "GET", "/" + token + "/x/", "/…/x/"},
+		{"one in place of an id", "DELETE", "/auth/sessions/" + token + "/", "/auth/sessions/…/"},
+		{"one with an escape in it", "GET", "/auth/verify/%65" + token[1:], "/auth/verify/…"},
+		{"one behind a double slash", "GET", "/auth//" + token, "/auth//…"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			h := newHarness(t, nil)
+			h.do(request{method: tc.method, path: tc.path})
+			if got := h.logged.String(); !strings.Contains(got, `"path":"`+tc.logged+`"`) {
+				t.Errorf("logged %s, want the path %s", got, tc.logged)
+			}
+		})
+	}
+}

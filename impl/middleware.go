@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"regexp"
 	"runtime/debug"
 	"strings"
@@ -48,7 +49,7 @@ func (s *server) identify(next http.Handler) http.Handler {
 }
 
 // log writes one line for each request. The query and the headers stay out of
-// it: somebody may have put a token there.
+// it, and the long segments of its path: somebody may have put a token there.
 func (s *server) log(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		began := time.Now() // how long it took, not when it was: no concern of the service's clock
@@ -59,11 +60,30 @@ func (s *server) log(next http.Handler) http.Handler {
 		s.Observe(strings.TrimSuffix(strings.TrimSuffix(r.Pattern, "{$}"), "/"), recorded, took)
 		if h := s.Logger.Handler(); h.Enabled(r.Context(), slog.LevelInfo) {
 			line := slog.NewRecord(now, slog.LevelInfo, "request", 0) // LogAttrs would look for the place in the code, which is always this
-			line.AddAttrs(slog.String("method", r.Method), slog.String("path", r.URL.EscapedPath()), slog.Int("status", recorded),
+			line.AddAttrs(slog.String("method", r.Method), slog.String("path", loggedPath(r.URL)), slog.Int("status", recorded),
 				slog.Float64("took_ms", float64(took.Microseconds())/1000), slog.String("ip", infoOf(r.Context()).client.IP))
 			_ = h.Handle(r.Context(), line) // as a Logger does: there is nobody to tell
 		}
 	})
+}
+
+// maxSegment is how long a segment of a path may be to be logged: no operation's
+// is longer, nor is a session's id; tokens and the secrets of services are.
+const maxSegment = 40
+
+// loggedPath is a path with a mark in place of each segment that is too long.
+func loggedPath(u *url.URL) string {
+	path := u.EscapedPath()
+	if len(path) <= maxSegment {
+		return path
+	}
+	segments := strings.Split(path, "/")
+	for i, segment := range segments {
+		if len(segment) > maxSegment {
+			segments[i] = "…"
+		}
+	}
+	return strings.Join(segments, "/")
 }
 
 // statusClientGone is what a request is logged and counted under whose client did
