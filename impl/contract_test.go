@@ -238,7 +238,9 @@ func documentCases() []contractCase {
 		cases = append(cases,
 			contractCase{path, sends(get), nil, 200, ""},
 			contractCase{path + ": known", sends(get.with("If-None-Match", "*")), nil, 304, ""},
-			contractCase{path + ": a header twice", sends(get.with("If-None-Match", `"a"`).with("If-None-Match", `"b"`)), nil, 400, api.ProblemCodeInvalidRequest},
+			contractCase{path + ": known, in another line", sends(get.with("If-None-Match", `"a"`).with("If-None-Match", "*")), nil, 304, ""},
+			contractCase{path + ": two lines of others", sends(get.with("If-None-Match", `"a"`).with("If-None-Match", `"b"`)), nil, 200, ""},
+			contractCase{path + ": a header that is too long", sends(get.with("If-None-Match", strings.Repeat("a", 1025))), nil, 400, api.ProblemCodeInvalidRequest},
 			contractCase{path + ": a panic", sends(get), func(f *fakes) { f.panics, f.statement = "a panic", fault }, 500, api.ProblemCodeInternalError})
 	}
 	return append(cases, contractCase{"revocations: no store", sends(request{method: http.MethodGet, path: "/auth/revocations/"}),

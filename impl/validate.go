@@ -78,6 +78,9 @@ func (o operation) validate(r *http.Request, sent body) error {
 		}
 		return nil
 	}
+	if lines := r.Header["If-None-Match"]; len(lines) > 1 { // of the contract's headers the one that is a list (RFC 9110 §5.3)
+		r.Header.Set("If-None-Match", strings.Join(lines, ", "))
+	}
 	body := sent.text
 	if required && body == nil {
 		body = map[string][]byte{mediaJSON: []byte("{}"), mediaForm: []byte("&")}[mediaType]

@@ -1318,7 +1318,7 @@ export interface components {
          */
         CSRFToken: string;
         /**
-         * @description The `ETag` of the copy that the client has.
+         * @description The `ETag` of the copy that the client has, or a list of them, in one line or several.
          * @example "4fTwIuvWhm8Xy_mdBoGRZA"
          */
         IfNoneMatch: string;
@@ -1899,7 +1899,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the copy that the client has.
+                 * @description The `ETag` of the copy that the client has, or a list of them, in one line or several.
                  * @example "4fTwIuvWhm8Xy_mdBoGRZA"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -1962,7 +1962,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the copy that the client has.
+                 * @description The `ETag` of the copy that the client has, or a list of them, in one line or several.
                  * @example "4fTwIuvWhm8Xy_mdBoGRZA"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -2009,7 +2009,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the copy that the client has.
+                 * @description The `ETag` of the copy that the client has, or a list of them, in one line or several.
                  * @example "4fTwIuvWhm8Xy_mdBoGRZA"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
@@ -2030,7 +2030,7 @@ export interface operations {
             query?: never;
             header?: {
                 /**
-                 * @description The `ETag` of the copy that the client has.
+                 * @description The `ETag` of the copy that the client has, or a list of them, in one line or several.
                  * @example "4fTwIuvWhm8Xy_mdBoGRZA"
                  */
                 "If-None-Match"?: components["parameters"]["IfNoneMatch"];
