@@ -136,6 +136,33 @@ func TestBodies(t *testing.T) {
 	}
 }
 
+// TestWhatCannotBeBound has what is right by the contract's schemas and still can't be read.
+func TestWhatCannotBeBound(t *testing.T) {
+	t.Parallel()
+	const authorize = "/auth/authorize-url/?redirect_uri=https://a.test/"
+	for _, tc := range []struct {
+		name    string
+		req     request
+		pointer string
+	}{
+		{"two scopes", request{method: "DELETE", path: "/auth/sessions/?scope=others&scope=all"}, "scope"},
+		{"two redirect URIs", request{method: "GET", path: authorize + "&redirect_uri=https://b.test/"}, "redirect_uri"},
+		{"two providers", request{method: "GET", path: authorize + "&idp=a&idp=b"}, "idp"},
+		{"two CSRF tokens", post("/auth/refresh/", "").with("X-Csrf-Token", "a").with("X-Csrf-Token", "b"), "X-CSRF-Token"},
+		{"an integer with an exponent", post("/auth/social-exchange/", strings.Replace(idpTokens, "300", "1e3", 1)), "/expires_in"},
+		{"one with a point", post("/auth/social-exchange/", strings.Replace(idpTokens, "300", "300.0", 1)), "/expires_in"},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			t.Parallel()
+			p := problemIn(t, newHarness(t, nil).do(tc.req))
+			want := []api.FieldError{{Pointer: tc.pointer, Detail: "Not a valid value."}}
+			if diff := cmp.Diff(want, p.Errors); diff != "" || p.Code != api.ProblemCodeInvalidRequest {
+				t.Errorf("%s, fields (-want +got):\n%s", p.Code, diff)
+			}
+		})
+	}
+}
+
 // errReader breaks off in the middle of a body.
 type errReader struct{}
 

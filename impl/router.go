@@ -1,12 +1,15 @@
 package impl
 
 import (
+	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
 	"path"
 	"strings"
 
+	"github.com/gatehouse-auth/gatehouse/api"
 	"github.com/getkin/kin-openapi/openapi3"
 )
 
@@ -125,5 +128,24 @@ func (s *server) check(op operation, handler http.HandlerFunc) http.HandlerFunc 
 // bindingError is what the generated code could not bind: the validator is in
 // front of it, so that only what no schema can say comes here.
 func (s *server) bindingError(w http.ResponseWriter, r *http.Request, err error) {
-	s.writeProblem(w, r, &requestError{problem: problemInvalidRequest, cause: fmt.Errorf("binding: %w", err)})
+	s.writeProblem(w, r, &requestError{
+		problem: problemInvalidRequest, fields: []api.FieldError{{Pointer: unbound(err), Detail: "Not a valid value."}},
+		cause: fmt.Errorf("binding: %w", err),
+	})
+}
+
+// unbound is where the value is that could not be bound: a parameter that is there
+// twice, or a number that is no integer to encoding/json, as 1e3. Of
+// anything else it is "", the whole.
+func unbound(err error) (pointer string) {
+	if param, ok := errors.AsType[*api.InvalidParamFormatError](err); ok {
+		return param.ParamName
+	}
+	if param, ok := errors.AsType[*api.TooManyValuesForParamError](err); ok {
+		return param.ParamName
+	}
+	if member, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return "/" + member.Field
+	}
+	return ""
 }

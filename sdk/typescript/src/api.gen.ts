@@ -781,7 +781,7 @@ export interface components {
          */
         ProblemCode: "malformed_body" | "invalid_request" | "no_active_account" | "token_not_valid" | "idp_token_not_valid" | "idp_code_not_valid" | "idp_token_expired" | "email_not_verified" | "account_disabled" | "exchange_replayed" | "invalid_client" | "unsupported_token_type" | "wrong_password" | "csrf_failed" | "origin_not_allowed" | "not_found" | "method_not_allowed" | "body_too_large" | "unsupported_media_type" | "too_many_attempts" | "internal_error" | "store_unavailable" | "hashing_busy" | "idp_unavailable" | "claims_unavailable" | "claims_failed";
         FieldError: {
-            /** @description Where in the body, as a JSON pointer (RFC 6901); a header by its name. */
+            /** @description Where in the body, as a JSON pointer (RFC 6901); a header or another parameter by its name. */
             pointer: string;
             detail: string;
         };
