@@ -29,13 +29,23 @@ func clientIP(r *http.Request, trusted []netip.Prefix) string {
 		if !slices.ContainsFunc(trusted, func(p netip.Prefix) bool { return p.Contains(addr) }) {
 			break
 		}
-		next, err := netip.ParseAddr(strings.TrimSpace(hop))
+		next, err := hopAddr(strings.TrimSpace(hop))
 		if err != nil {
 			break
 		}
 		addr = plain(next)
 	}
 	return addr.String()
+}
+
+// hopAddr reads an address, also one with a port, as some proxies write it:
+// 203.0.113.7:1234, [2001:db8::1]:1234.
+func hopAddr(hop string) (netip.Addr, error) {
+	if addr, err := netip.ParseAddr(hop); err == nil {
+		return addr, nil
+	}
+	addr, err := netip.ParseAddrPort(hop)
+	return addr.Addr(), err
 }
 
 // plain writes an address the one way that prefixes and logs can be compared by.
