@@ -48,10 +48,11 @@ func (s *server) DeleteSession(ctx context.Context, req api.DeleteSessionRequest
 	if err != nil {
 		return nil, err
 	}
-	if err := s.Sessions.End(ctx, su, req.ID, infoOf(ctx).client); err != nil {
+	count, err := s.Sessions.End(ctx, su, req.ID, infoOf(ctx).client)
+	if err != nil {
 		return nil, fmt.Errorf("ending a session: %w", err)
 	}
-	return ended{s, 1, req.ID == su.Session.ID}, nil
+	return ended{s, count, req.ID == su.Session.ID}, nil
 }
 
 // GetMe tells who holds the access token.

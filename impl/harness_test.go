@@ -95,7 +95,9 @@ func (f *fakes) List(context.Context, repo.SessionUser) ([]repo.Session, error) 
 	return []repo.Session{aSession(), other}, f.list
 }
 
-func (f *fakes) End(context.Context, repo.SessionUser, string, session.Client) error { return f.end }
+func (f *fakes) End(context.Context, repo.SessionUser, string, session.Client) (int, error) {
+	return 1, f.end
+}
 
 func (f *fakes) EndAll(_ context.Context, _ repo.SessionUser, keepCurrent bool, _ session.Client) (int, error) {
 	if keepCurrent {

@@ -28,7 +28,7 @@ type Sessions interface {
 
 	Authenticate(ctx context.Context, access tokens.Access) (repo.SessionUser, error)
 	List(ctx context.Context, su repo.SessionUser) ([]repo.Session, error)
-	End(ctx context.Context, su repo.SessionUser, id string, c session.Client) error
+	End(ctx context.Context, su repo.SessionUser, id string, c session.Client) (int, error)
 	EndAll(ctx context.Context, su repo.SessionUser, keepCurrent bool, c session.Client) (int, error)
 	ChangePassword(ctx context.Context, su repo.SessionUser, current, fresh string, c session.Client) error
 

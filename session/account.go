@@ -36,21 +36,25 @@ func (s *Service) List(ctx context.Context, su repo.SessionUser) ([]repo.Session
 	return sessions, nil
 }
 
-// End ends one session of the user. ErrNoSuchSession where the id is not one of
-// the user's, whoever's it may be.
-func (s *Service) End(ctx context.Context, su repo.SessionUser, id string, c Client) error {
+// End ends one session of the user, and returns how many it ended: none where it was ended before.
+// ErrNoSuchSession where the id is not one of the user's, whoever's it may be.
+func (s *Service) End(ctx context.Context, su repo.SessionUser, id string, c Client) (int, error) {
 	other, err := s.Store.FindSession(ctx, id)
 	if errors.Is(err, repo.ErrNotFound) || err == nil && other.User.ID != su.User.ID {
-		return ErrNoSuchSession
+		return 0, ErrNoSuchSession
 	}
 	if err != nil {
-		return fmt.Errorf("finding a session: %w", err)
+		return 0, fmt.Errorf("finding a session: %w", err)
 	}
 	e := event("session_ended", su.User.ID, id, c, s.now(), map[string]any{"by": su.Session.ID})
-	if _, err := s.Store.RevokeSession(ctx, id, RevokedByUser, e); err != nil {
-		return fmt.Errorf("revoking a session: %w", err)
+	ended, err := s.Store.RevokeSession(ctx, id, RevokedByUser, e)
+	switch {
+	case err != nil:
+		return 0, fmt.Errorf("revoking a session: %w", err)
+	case !ended:
+		return 0, nil
 	}
-	return nil
+	return 1, nil
 }
 
 // EndAll ends the user's sessions, the current one too unless it is to be kept,

@@ -769,11 +769,15 @@ func TestAccount(t *testing.T) {
 		t.Errorf("%d sessions, %v", len(sessions), err)
 	}
 	for _, id := range []string{bobs.SessionID, "nothing"} {
-		if err := b.End(t.Context(), su, id, home); !errors.Is(err, session.ErrNoSuchSession) {
+		if _, err := b.End(t.Context(), su, id, home); !errors.Is(err, session.ErrNoSuchSession) {
 			t.Errorf("ending %q: %v", id, err)
 		}
 	}
-	must(t, b.End(t.Context(), su, two.SessionID, home))
+	for _, want := range []int{1, 0} {
+		if n, err := b.End(t.Context(), su, two.SessionID, home); err != nil || n != want {
+			t.Errorf("ended %d, want %d, %v", n, want, err)
+		}
+	}
 	if _, err := authenticate(two); !errors.Is(err, session.ErrSessionOver) {
 		t.Errorf("with a session that was ended: %v", err)
 	}
@@ -834,7 +838,7 @@ func TestStoreThatFails(t *testing.T) {
 		"sign-in": second(b.SignIn(ctx, "alice", plain, home)), "exchange": second(b.Exchange(ctx, session.IDPTokens{IDToken: id, AccessToken: access}, home)),
 		"refresh":      second(b.Refresh(ctx, parsed, home)),
 		"authenticate": second(b.Authenticate(ctx, tokens.Access{SessionID: g.SessionID})), "list": second(b.List(ctx, su)),
-		"end": b.End(ctx, su, g.SessionID, home), "end all": second(b.EndAll(ctx, su, false, home)),
+		"end": second(b.End(ctx, su, g.SessionID, home)), "end all": second(b.EndAll(ctx, su, false, home)),
 		"password": b.ChangePassword(ctx, su, plain, "another good one", home),
 	} {
 		if !errors.Is(err, repo.ErrUnavailable) {
