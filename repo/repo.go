@@ -63,7 +63,8 @@ type Identities interface {
 	FindUserByIdentity(ctx context.Context, issuer, subject string) (User, error)
 	// CreateUserWithIdentity stores a new user together with its identity. Where (issuer, subject) is there
 	// already (two first sign-ins at once), it changes nothing and returns the user that has it and false.
-	// ErrConflict says that the username or the id is taken; the caller tries another.
+	// ErrConflict says that the username or the id is taken; the caller tries another. Where a user with this id was
+	// deleted lately, its Cutoff is at DateJoined then, and no more that of somebody who is gone.
 	CreateUserWithIdentity(ctx context.Context, u User, i Identity) (owner User, created bool, err error)
 	// FindUsersByEmail returns up to limit users in the order of their ids whose e-mail address is this one but for the
 	// case of ASCII letters.

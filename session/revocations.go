@@ -21,7 +21,8 @@ const (
 	// a revocation is dated before it is committed.
 	revocationsSlack = time.Minute
 	// deletedSlack is how far the cut-off of a deleted user lies after the deletion, for the same reasons. Its sessions
-	// are gone, so that nothing else refuses what was issued in the meantime; and nothing is issued later.
+	// are gone, so that nothing else refuses what was issued in the meantime; and nothing is issued
+	// later, unless the user comes back.
 	deletedSlack = 30 * time.Second
 )
 

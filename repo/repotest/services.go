@@ -104,4 +104,12 @@ func testCutoffs(t *testing.T, r repo.Repository) {
 	if diff := cmp.Diff(want[1:], list(time.Time{})); diff != "" {
 		t.Errorf("cut-offs after a sweep (-want +got):\n%s", diff)
 	}
+	deleted.Username, deleted.DateJoined = newID(), gone.At.Add(time.Second)
+	_, created, err := r.CreateUserWithIdentity(t.Context(), deleted, repo.Identity{Issuer: "https://idp.test", Subject: newID()})
+	if err != nil || !created {
+		t.Errorf("who comes back: %t, %v", created, err)
+	}
+	if diff := cmp.Diff([]repo.Cutoff{{UserID: deleted.ID, At: stored(deleted.DateJoined)}}, list(time.Time{})); diff != "" {
+		t.Errorf("cut-offs when the user is back (-want +got):\n%s", diff)
+	}
 }

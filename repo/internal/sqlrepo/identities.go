@@ -56,6 +56,9 @@ func (s *Store) CreateUserWithIdentity(ctx context.Context, u repo.User, i repo.
 		if err == nil && n == 0 {
 			err = errTaken
 		}
+		if err == nil {
+			_, err = changeIn(ctx, tx, backAgain, u.ID, micro(u.DateJoined))
+		}
 		return err
 	})
 	if err == nil {

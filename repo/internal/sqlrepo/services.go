@@ -19,6 +19,7 @@ const (
 	selectRevoked = `SELECT id FROM sessions WHERE revoked_at >= $1`
 	storeCutoff   = `INSERT INTO cutoffs (user_id, at, deleted) VALUES ($1, $2, $3)
 		ON CONFLICT (user_id) DO UPDATE SET at = $2, deleted = $3`
+	backAgain     = `UPDATE cutoffs SET at = $2, deleted = FALSE WHERE user_id = $1`
 	dropCutoff    = `DELETE FROM cutoffs WHERE user_id = $1`
 	selectCutoffs = `SELECT user_id, at, deleted FROM cutoffs WHERE at >= $1`
 
