@@ -7,8 +7,6 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
-	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -81,32 +79,6 @@ func TestLimitScriptIsTheStatement(t *testing.T) {
 		"' || :id::text) AND g = :generation AND now() < x AND y = '$10';\n"
 	if !strings.HasSuffix(got, want) {
 		t.Errorf("got\n%s\nwant at its end\n%s", got, want)
-	}
-}
-
-func TestPgbenchCountsWhatIsWarm(t *testing.T) {
-	t.Parallel()
-	logs := filepath.Join(t.TempDir(), "pgbench")
-	for name, text := range map[string]string{
-		".1":   "0 1 900 0 1700000000 500000\n0 2 200 0 1700000001 500000\n0 3 300 0 1700000001 500001\n",
-		".1.1": "1 1 800 0 1700000000 999999\n1 2 400 0 1700000003 500000\n",
-	} {
-		if err := os.WriteFile(logs+name, []byte(text), 0o600); err != nil {
-			t.Fatal(err)
-		}
-	}
-	m, err := readPgbench(logs)
-	if err != nil || m.Requests != 2 || m.Rate != 1 || m.P50 < 300 || m.P50 > 305 || m.P99 < 400 || m.P99 > 407 {
-		t.Errorf("%+v, %v: want the two that ended more than a second after the first, in two seconds", m, err)
-	}
-	if m, err := readPgbench(logs); err == nil {
-		t.Errorf("%+v: the logs are there yet", m)
-	}
-	if err := os.WriteFile(logs+".1", []byte("0 1 x\n"), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if m, err := readPgbench(logs); err == nil {
-		t.Errorf("%+v from no log", m)
 	}
 }
 

@@ -71,7 +71,9 @@ func (t target) read(ctx context.Context) (g gauge, err error) {
 	return g, nil
 }
 
-// measure loads a target for a time, after a short while that does not count.
+// measure loads a target for a time, after a short while that does not count: a
+// fifth of the time, half a second at most. What is loaded has been running for
+// long, and keeps its connections to Postgres; those to it are new for each.
 func (t target) measure(ctx context.Context, workers []worker, d time.Duration) (measure, error) {
 	runtime.GC()
 	if _, err := load(ctx, t.address, workers, min(d/5, 500*time.Millisecond)); err != nil {

@@ -74,7 +74,8 @@ func (b *bench) byWrk(ctx context.Context, e *engine, clients int, d time.Durati
 		return err
 	}
 	count := strconv.Itoa(clients)
-	// A second more than the others have: it knows no warm-up, and its first requests count.
+	// A second more than the others have: it knows no warm-up, and all it does counts, the start of its threads, too. The server
+	// is warm: it was loaded just before.
 	cmd := exec.CommandContext(ctx, "wrk", "-t"+count, "-c"+count, "-d"+strconv.Itoa(int(max(d, time.Second)/time.Second)+1)+"s", "--latency",
 		"-s", "bench/wrk/refresh.lua", "http://"+e.server.address)
 	cmd.Env = []string{"SESSIONS=" + sessions}
