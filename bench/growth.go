@@ -122,8 +122,13 @@ func (g *growth) compare(ctx context.Context, few, many int) (err error) {
 
 // limit is pgbench's rate in the same database.
 func (g *growth) limit(ctx context.Context, e *engine) error {
-	if err := g.b.limit(ctx, e, 16, g.b.seconds); err != nil {
+	measured, err := g.b.limit(ctx, e, 16, g.b.seconds)
+	if err != nil {
 		return err
+	}
+	if !measured {
+		g.line("pgbench with the same statement and %s sessions: not measured.", e.scale())
+		return nil
 	}
 	limits := g.b.report.cell(key{"refresh", "limit", 16}).Rounds
 	g.line("pgbench with the same statement and %s sessions: %.0f/s.", e.scale(), limits[len(limits)-1].Rate)

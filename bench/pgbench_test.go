@@ -100,3 +100,26 @@ func TestPgbenchEndsTooEarly(t *testing.T) {
 		t.Errorf("pgbench has failed, not been short: %v", err)
 	}
 }
+
+func TestATurnIsTriedTwice(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("broken")
+	b := &bench{log: func(string, ...any) {}}
+	for what, c := range map[string]struct {
+		turns []error
+		done  bool
+		err   error
+	}{
+		"it fills its window":              {[]error{nil}, true, nil},
+		"it does the second time":          {[]error{errWindow, nil}, true, nil},
+		"it never does, and is left out":   {[]error{errWindow, errWindow}, false, nil},
+		"what is broken ends the run":      {[]error{broken}, false, broken},
+		"it is broken when it comes again": {[]error{errWindow, broken}, false, broken},
+	} {
+		n := 0
+		done, err := b.twice(func() error { n++; return c.turns[n-1] })
+		if n != len(c.turns) || done != c.done || !errors.Is(err, c.err) {
+			t.Errorf("%s: %v, %v after %d", what, done, err, n)
+		}
+	}
+}
