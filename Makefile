@@ -62,8 +62,8 @@ test-e2e: build $(TEST_NODE) sdk ## Run Gatehouse beside Cognito, Django, the SD
 cover: $(GOTESTSUM) $(TEST_NODE) sdk build ## Run every Go test and hold the coverage to its bound
 	@GOTESTSUM=$(GOTESTSUM) COVERAGE=$(COVERAGE) scripts/postgres.sh scripts/cover.sh
 
-bench: build deps ## Measure the service against its limits and its peer: bench/results/ (BENCH_QUICK=1 for 3 minutes)
-	@scripts/postgres.sh $(run_bench) run
+bench: build deps ## Measure the service against its limits and its peer: bench/results/ (BENCH_QUICK=1 for 3 minutes, BENCH=-h for less)
+	@scripts/postgres.sh $(run_bench) run $(BENCH)
 
 bench-growth: build deps ## Measure ten million sessions beside ten thousand, and a day of churn
 	@GATEHOUSE_POSTGRES_OPTIONS="-c shared_buffers=6GB -c max_wal_size=16GB" scripts/postgres.sh $(run_bench) growth
