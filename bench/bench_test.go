@@ -7,7 +7,9 @@ import (
 	"encoding/xml"
 	"errors"
 	"io"
+	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 )
@@ -175,5 +177,52 @@ func TestReportTakesMediansAndJudges(t *testing.T) {
 		if !strings.Contains(r.table(), want) {
 			t.Errorf("no %q in\n%s", want, r.table())
 		}
+	}
+}
+
+func TestWhatIsJudgedByThePeerTakesTurnsWithIt(t *testing.T) {
+	t.Parallel()
+	r := report{Bare: map[string][]float64{}}
+	for _, s := range scenarios() {
+		for _, engine := range []string{"postgres", "peer"} {
+			r.add(key{s.name, engine, 1}, measure{Rate: 1, P50: 1})
+		}
+	}
+	r.judge([]int{1})
+	judged := 0
+	for _, v := range r.Targets {
+		scenario, ok := strings.CutSuffix(v.Name, " / Django peer, each at its best")
+		if !ok {
+			continue
+		}
+		if judged++; !slices.Contains(compared, scenario) {
+			t.Errorf("%s is judged by the peer, and takes no turns with it", scenario)
+		}
+	}
+	if judged == 0 {
+		t.Error("nothing is judged by the peer")
+	}
+	p := &peer{refresh: make([]string, 100)}
+	for _, scenario := range []string{"verify", "verify, first time"} {
+		workers, err := p.workers(t.Context(), scenario, 2)
+		if err != nil || !strings.HasPrefix(string(workers[1].next()), "POST /verify/ HTTP/1.1\r\n") {
+			t.Errorf("%s by the peer: %v", scenario, err)
+		}
+	}
+}
+
+func TestTokensAreForTheFirstTimeFromTurnToTurn(t *testing.T) {
+	t.Parallel()
+	tokens, presented := strings.Split("abcdefghij", ""), new(atomic.Uint64)
+	times := map[string]int{}
+	for _, clients := range []int{1, 3, 2} { // turns, of which the last comes round
+		for range 5 / clients {
+			for _, w := range firstVerifiers(tokens, presented, clients) {
+				times[string(w.next())]++
+			}
+		}
+	}
+	if len(times) != len(tokens) {
+		t.Errorf("%d of %d tokens were presented before one came again", len(times), len(tokens))
 	}
 }

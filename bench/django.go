@@ -192,7 +192,8 @@ func (f *peerRefresher) took(r *reply) error {
 
 // workers returns the clients of a scenario that the peer has.
 func (p *peer) workers(ctx context.Context, scenario string, clients int) ([]worker, error) {
-	post := func(body string) []byte { return post("/"+scenario+"/", "", body) }
+	path, _, _ := strings.Cut(scenario, ",")
+	post := func(body string) []byte { return post("/"+path+"/", "", body) }
 	switch scenario {
 	case "refresh":
 		workers := make([]worker, clients)
@@ -204,7 +205,7 @@ func (p *peer) workers(ctx context.Context, scenario string, clients int) ([]wor
 			workers[c] = f
 		}
 		return workers, nil
-	case "verify":
+	case "verify", "verify, first time": // it remembers none
 		// Any token of simplejwt will do: the refresh tokens live for a day.
 		return spread(clients, 100, http.StatusOK, false, func(i int) ([]byte, error) { return post(`{"token":"` + p.refresh[i] + `"}`), nil })
 	case "sign-in":

@@ -10,6 +10,7 @@ import (
 	"os"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"time"
 )
 
@@ -28,6 +29,8 @@ type engine struct {
 		ID     string `json:"client_id"`
 		Secret string `json:"client_secret"`
 	}
+	// presented is how many of the tokens were, by those who present each for the first time.
+	presented *atomic.Uint64
 }
 
 func (e *engine) embedded() bool { return e.name == "sqlite" }

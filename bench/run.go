@@ -97,7 +97,7 @@ func (b *bench) round(ctx context.Context, all sides, only string, everything bo
 }
 
 // compared are the scenarios in which others take turns with us.
-var compared = []string{"refresh", "verify", "social-exchange"}
+var compared = []string{"refresh", "verify", "verify, first time", "social-exchange"}
 
 // onPostgres measures a scenario and what it is compared with. Those who are compared take turns, of a second or a third of the
 // time, and with them the numbers of clients: a machine that others use, too, changes within seconds.

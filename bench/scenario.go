@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 )
 
@@ -224,25 +225,45 @@ func prepareLogoff(ctx context.Context, b *bench, e *engine, clients int) ([]wor
 // prepareVerify takes access tokens that the server has issued, and presents each
 // again and again, as browsers do.
 func prepareVerify(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
-	return b.verifiers(ctx, e, clients, maxClients)
+	tokens, err := b.accessTokens(ctx, e, maxClients)
+	if err != nil {
+		return nil, err
+	}
+	return spread(clients, len(tokens), http.StatusOK, false, func(i int) ([]byte, error) { return verification(tokens[i]), nil })
 }
+
+func verification(token string) []byte { return post("/auth/verify/", "", `{"token":"`+token+`"}`) }
 
 // firstTimes is more tokens than the server remembers.
 const firstTimes = 10_000
 
 // prepareVerifyFirst takes so many that the server sees each as for the first time.
 func prepareVerifyFirst(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
-	return b.verifiers(ctx, e, clients, firstTimes)
-}
-
-func (b *bench) verifiers(ctx context.Context, e *engine, clients, n int) ([]worker, error) {
-	tokens, err := b.accessTokens(ctx, e, n)
+	tokens, err := b.accessTokens(ctx, e, firstTimes)
 	if err != nil {
 		return nil, err
 	}
-	return spread(clients, len(tokens), http.StatusOK, false, func(i int) ([]byte, error) {
-		return post("/auth/verify/", "", `{"token":"`+tokens[i]+`"}`), nil
-	})
+	return firstVerifiers(tokens, e.presented, clients), nil
+}
+
+// firstVerifiers share their tokens, and go on where the last turn ended: a token
+// comes again when all others have been, however short a turn is.
+func firstVerifiers(tokens []string, presented *atomic.Uint64, clients int) []worker {
+	workers := make([]worker, clients)
+	for c := range workers {
+		workers[c] = &firstVerifier{fixed{want: http.StatusOK}, tokens, presented}
+	}
+	return workers
+}
+
+type firstVerifier struct {
+	fixed
+	tokens    []string
+	presented *atomic.Uint64 // by all
+}
+
+func (f *firstVerifier) next() []byte {
+	return verification(f.tokens[f.presented.Add(1)%uint64(len(f.tokens))])
 }
 
 func prepareIntrospect(ctx context.Context, b *bench, e *engine, clients int) ([]worker, error) {
@@ -290,7 +311,7 @@ func (b *bench) accessTokens(ctx context.Context, e *engine, n int) ([]string, e
 	if _, err := load(ctx, e.server.address, workers, time.Minute); err != nil {
 		return nil, err
 	}
-	e.tokens, e.tokensAt = nil, time.Now()
+	e.tokens, e.tokensAt, e.presented = nil, time.Now(), new(atomic.Uint64)
 	for _, w := range workers {
 		l, _ := w.(*limited)
 		c, _ := l.worker.(*collector)
