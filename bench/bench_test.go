@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"database/sql"
 	"encoding/xml"
 	"errors"
 	"io"
@@ -224,5 +225,23 @@ func TestTokensAreForTheFirstTimeFromTurnToTurn(t *testing.T) {
 	}
 	if len(times) != len(tokens) {
 		t.Errorf("%d of %d tokens were presented before one came again", len(times), len(tokens))
+	}
+}
+
+func TestThePeerLeavesNoConnections(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", ":memory:")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &peer{db: db}
+	if err := errors.Join(p.stop(), db.PingContext(t.Context())); err != nil {
+		t.Errorf("the database is needed when another configuration is tried: %v", err)
+	}
+	if err := p.close(); err != nil {
+		t.Error(err)
+	}
+	if err := db.PingContext(t.Context()); err == nil {
+		t.Error("the database is open yet")
 	}
 }

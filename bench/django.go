@@ -8,6 +8,7 @@ import (
 	"crypto/x509"
 	"database/sql"
 	"encoding/pem"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -47,15 +48,11 @@ func (b *bench) startPeer(ctx context.Context, pg *engine) (*peer, error) {
 		return nil, err
 	}
 	u.Path = "/peer"
-	db, err := sql.Open("postgres", u.String())
-	if err != nil {
-		return nil, err
-	}
 	private, public, err := pemKeys()
 	if err != nil {
 		return nil, err
 	}
-	p := &peer{b: b, postmaster: pg.postmaster, db: db, env: []string{
+	p := &peer{b: b, postmaster: pg.postmaster, env: []string{
 		"PATH=" + os.Getenv("PATH"), "PYTHONDONTWRITEBYTECODE=1",
 		"PEER_SECRET=" + b.secret, "PEER_DATABASE=peer", "PEER_PORT=" + u.Port(), "PEER_USER=" + u.User.Username(), "PEER_PASSWORD=" + password,
 		"PEER_ISSUER=" + b.idp.issuer, "PEER_AUDIENCE=" + b.idp.clientID, "PEER_JWKS=" + string(b.idp.keys),
@@ -70,7 +67,13 @@ func (b *bench) startPeer(ctx context.Context, pg *engine) (*peer, error) {
 	if p.refresh = strings.Fields(string(out)); len(p.refresh) != peerUsers {
 		return nil, fmt.Errorf("the peer has %d tokens", len(p.refresh))
 	}
-	return p, p.choose(ctx)
+	if p.db, err = sql.Open("postgres", u.String()); err != nil {
+		return nil, err
+	}
+	if err := p.choose(ctx); err != nil {
+		return nil, errors.Join(err, p.close())
+	}
+	return p, nil
 }
 
 // pemKeys makes a key pair for ES256.
@@ -121,7 +124,7 @@ func (p *peer) choose(ctx context.Context) error {
 
 // start starts the peer, in place of the one that runs.
 func (p *peer) start(ctx context.Context, workersAndThreads [2]int) error {
-	if err := p.close(); err != nil {
+	if err := p.stop(); err != nil {
 		return err
 	}
 	address, err := freeAddress(ctx)
@@ -135,7 +138,10 @@ func (p *peer) start(ctx context.Context, workersAndThreads [2]int) error {
 	return p.server.start(ctx, "/health/")
 }
 
-func (p *peer) close() error {
+// close stops the peer for good.
+func (p *peer) close() error { return errors.Join(p.stop(), p.db.Close()) }
+
+func (p *peer) stop() error {
 	if p.server == nil {
 		return nil
 	}
