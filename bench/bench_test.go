@@ -245,3 +245,16 @@ func TestThePeerLeavesNoConnections(t *testing.T) {
 		t.Error("the database is open yet")
 	}
 }
+
+func TestGrowthTellsRatesAndCPU(t *testing.T) {
+	t.Parallel()
+	var r report
+	for i, rate := range []float64{900, 1000, 1100} {
+		r.add(key{"refresh", "10", 16}, measure{Rate: 1000, DatabaseCPU: float64(70 + i)})
+		r.add(key{"refresh", "1000", 16}, measure{Rate: rate, DatabaseCPU: float64(90 + i)})
+	}
+	want := "Refresh, 16 clients: 1000/s with 1000 sessions, 1000/s with 10; ratio 1.000 (rounds: 0.9, 1, 1.1; wanted: 0.9). Postgres' CPU for a refresh: 91 µs and 71 µs."
+	if got := r.scaling("10", "1000"); got != want {
+		t.Errorf("got %s", got)
+	}
+}

@@ -113,11 +113,16 @@ func (g *growth) compare(ctx context.Context, few, many int) (err error) {
 			return err
 		}
 	}
-	ratios := b.report.ratios(key{"refresh", g.many.scale(), 16}, key{"refresh", g.few.scale(), 16})
-	g.line("Refresh, 16 clients: %.0f/s with %s sessions, %.0f/s with %s; ratio %.3f (rounds: %s; wanted: 0.9).",
-		b.report.cell(key{"refresh", g.many.scale(), 16}).Median.Rate, g.many.scale(),
-		b.report.cell(key{"refresh", g.few.scale(), 16}).Median.Rate, g.few.scale(), median(ratios), numbers(ratios))
+	g.line("%s", b.report.scaling(g.few.scale(), g.many.scale()))
 	return nil
+}
+
+// scaling says what refreshing takes with few sessions and with many.
+func (r *report) scaling(few, many string) string {
+	small, large := r.cell(key{"refresh", few, 16}).Median, r.cell(key{"refresh", many, 16}).Median
+	ratios := r.ratios(key{"refresh", many, 16}, key{"refresh", few, 16})
+	return fmt.Sprintf("Refresh, 16 clients: %.0f/s with %s sessions, %.0f/s with %s; ratio %.3f (rounds: %s; wanted: 0.9). Postgres' CPU for a refresh: %.0f µs and %.0f µs.",
+		large.Rate, many, small.Rate, few, median(ratios), numbers(ratios), large.DatabaseCPU, small.DatabaseCPU)
 }
 
 // limit is pgbench's rate in the same database.
