@@ -28,6 +28,23 @@ func isPath(s string) bool {
 	return len(s) > 1 && s[0] == '/' && path.Clean(s) == s && !strings.ContainsFunc(s, odd)
 }
 
+// isIssuerPath reports whether the metadata can be served below the path of an
+// issuer, and beside it (RFC 8414 §3.1). What is no URL has no path to refuse.
+func isIssuerPath(issuer string) bool {
+	u, err := url.Parse(issuer)
+	if err != nil {
+		return true
+	}
+	at := strings.TrimSuffix(u.EscapedPath(), "/")
+	return at == "" || isPath(at) && !strings.HasPrefix(at+"/", "/.well-known/")
+}
+
+// isPort reports whether s, the port of a URL, can be one; it may be empty.
+func isPort(s string) bool {
+	n, err := strconv.ParseUint(s, 10, 16)
+	return s == "" || err == nil && n > 0
+}
+
 // isDatabase reports whether s has one of the forms of database_url.
 func isDatabase(s string) bool {
 	if file, ok := strings.CutPrefix(s, "sqlite:"); ok {

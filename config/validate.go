@@ -65,6 +65,7 @@ func (k *checker) service(c Config) {
 	k.demand(isAddress(c.Listen), "listen must be an address like 127.0.0.1:8080")
 	k.demand(c.MetricsListen == "" || isAddress(c.MetricsListen), "metrics_listen must be an address like 127.0.0.1:9090, or empty")
 	k.url("issuer", c.Issuer)
+	k.demand(isIssuerPath(c.Issuer), "issuer: its path must be like /auth, and neither /.well-known nor below it")
 	k.demand(isPath(c.BasePath), "base_path must be a path like /auth: letters, digits, - . _ ~, and a slash before each part and at no end")
 	k.demand(isDatabase(c.DatabaseURL), "database_url must be sqlite:PATH (without ? and #), postgres://... or key=value pairs")
 	k.oneOf("csrf", c.CSRF, "token", "origin")
@@ -78,7 +79,7 @@ func (k *checker) service(c Config) {
 // url demands an absolute URL, and https anywhere but on this machine.
 func (k *checker) url(key, value string) {
 	u, err := url.Parse(value)
-	ok := err == nil && u.Host != "" && u.User == nil && !strings.ContainsAny(value, "?#") && (u.Scheme == "https" || u.Scheme == "http")
+	ok := err == nil && u.Hostname() != "" && isPort(u.Port()) && u.User == nil && !strings.ContainsAny(value, "?#") && (u.Scheme == "https" || u.Scheme == "http")
 	k.demand(ok, "%s must be a URL like https://auth.example.com", key)
 	if ok && u.Scheme == "http" {
 		ip := net.ParseIP(u.Hostname())
