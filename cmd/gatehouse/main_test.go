@@ -1,7 +1,6 @@
 package main
 
 import (
-	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -11,9 +10,7 @@ import (
 	"encoding/pem"
 	"errors"
 	"os"
-	"os/signal"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
@@ -22,12 +19,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"gatehouse": func() {
-		ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM)
-		code := run(ctx, os.Args[1:], streams{in: os.Stdin, out: os.Stdout, err: os.Stderr})
-		stop()
-		os.Exit(code)
-	}})
+	testscript.Main(m, map[string]func(){"gatehouse": main})
 }
 
 // TestScripts runs the command line as a person types it.

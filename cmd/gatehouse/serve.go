@@ -17,7 +17,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	var migrate, development bool
 	cmd := &cobra.Command{
 		Use: "serve", Short: "Run the server", Args: cobra.NoArgs,
-		Long: "Runs the server until it is told to stop, and then finishes the requests in flight. " +
+		Long: "Runs the server until it is told to stop, and then finishes the requests in flight; told again, it ends at once. " +
 			"The embedded database is migrated at start, Postgres with --migrate.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			cfg, err := c.load()
@@ -32,7 +32,9 @@ func (c *cli) serveCommand() *cobra.Command {
 			if err := cfg.Validate(); err != nil {
 				return err
 			}
-			return c.serve(cmd.Context(), cfg, migrate, development)
+			ctx, stop := untilTold(cmd.Context())
+			defer stop()
+			return c.serve(ctx, cfg, migrate, development)
 		},
 	}
 	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the schema of the database up to date first")

@@ -1,0 +1,112 @@
+package main
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// started runs the program in a folder of its own, and kills it where nothing
+// else has ended it for long.
+func started(t *testing.T, args ...string) (cmd *exec.Cmd, in io.Writer, log *bufio.Scanner) {
+	t.Helper()
+	cmd = exec.Command("gatehouse", args...)
+	cmd.Dir = t.TempDir()
+	cmd.Env = append(os.Environ(), "GATEHOUSE_SECRET=0123456789abcdef0123456789abcdef", "GATEHOUSE_LISTEN=127.0.0.1:0", "GATEHOUSE_PASSWORDS_MEMORY=64")
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	hard := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
+	t.Cleanup(func() { hard.Stop(); _ = cmd.Process.Kill() })
+	return cmd, in, bufio.NewScanner(stderr)
+}
+
+// endedBy waits for the program, and returns the signal that ended it.
+func endedBy(cmd *exec.Cmd) syscall.Signal {
+	_ = cmd.Wait() // its state says more
+	return cmd.ProcessState.Sys().(syscall.WaitStatus).Signal()
+}
+
+// TestFirstSignalEndsACommand signals a command that waits for its standard input.
+func TestFirstSignalEndsACommand(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
+		cmd, in, _ := started(t, "user", "add", "alice", "--password-stdin")
+		if _, err := io.WriteString(in, strings.Repeat("x", 1<<20)); err != nil { // more than a pipe holds: it reads
+			t.Fatal(err)
+		}
+		if err := cmd.Process.Signal(sig); err != nil {
+			t.Fatal(err)
+		}
+		if by := endedBy(cmd); by != sig {
+			t.Errorf("%v: it ended by %v, %v", sig, by, cmd.ProcessState)
+		}
+	}
+}
+
+// awaitLine reads the log up to a line, and returns it.
+func awaitLine(t *testing.T, log *bufio.Scanner, with string) string {
+	t.Helper()
+	for log.Scan() {
+		if strings.Contains(log.Text(), with) {
+			return log.Text()
+		}
+	}
+	t.Fatalf("the log ends without %q", with)
+	return ""
+}
+
+// TestSecondSignalEndsTheServer signals a server that finishes a request, and
+// then does not wait for it.
+func TestSecondSignalEndsTheServer(t *testing.T) {
+	t.Parallel()
+	cmd, _, log := started(t, "serve")
+	_, address, _ := strings.Cut(awaitLine(t, log, `"msg":"serving"`), `"address":"`)
+	address, _, _ = strings.Cut(address, `"`)
+	conn, err := net.Dial("tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer conn.Close() //nolint:errcheck // the server has gone
+	// The server asks for the rest where it has begun with the request.
+	if _, err := io.WriteString(conn, "POST /auth/sign-in/ HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"+
+		"Content-Length: 100\r\nExpect: 100-continue\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := bufio.NewReader(conn).ReadString('\n'); err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	awaitLine(t, log, `"msg":"stopping"`)
+	ended := make(chan syscall.Signal)
+	go func() { ended <- endedBy(cmd) }()
+	again := time.NewTicker(10 * time.Millisecond) // the first may be just too early
+	defer again.Stop()
+	for {
+		_ = cmd.Process.Signal(syscall.SIGINT)
+		select {
+		case by := <-ended:
+			if by != syscall.SIGINT {
+				t.Errorf("it ended by %v, %v", by, cmd.ProcessState)
+			}
+			return
+		case <-again.C:
+		}
+	}
+}
