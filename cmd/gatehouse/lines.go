@@ -3,11 +3,30 @@ package main
 import (
 	"io"
 	"sync"
+	"time"
 )
 
 // maxPending bounds the lines that wait to be written, in bytes. Beyond it, who
 // has another one waits too: a log that nobody takes must not fill the memory.
 const maxPending = 1 << 20
+
+// lastLines is how long the end of the program waits for a log that takes nothing.
+const lastLines = time.Second
+
+// within does what may never end, and reports whether it has ended in time.
+func within(limit time.Duration, do func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
+}
 
 // lines gathers lines of the log while one is being written. Every request has
 // one, and would otherwise wait for those of all others before it is answered.

@@ -28,7 +28,7 @@ func run(ctx context.Context, args []string, io streams) int {
 	root := newRoot(io)
 	root.SetArgs(args)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintln(io.err, "gatehouse:", err)
+		within(lastLines, func() { fmt.Fprintln(io.err, "gatehouse:", err) })
 		return 1
 	}
 	return 0

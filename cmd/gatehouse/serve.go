@@ -48,7 +48,7 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	memory := limitMemory(cfg.Passwords) // before the start makes its garbage
 	contract := readContract()
 	log := newLines(c.err)
-	defer log.flush()
+	defer within(lastLines, log.flush)
 	logger := newLogger(log, cfg.Log)
 	store, err := openStore(cfg)
 	if err != nil {
@@ -90,8 +90,14 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 		group.Go(func() error { return m.serve(ctx, cfg, logger) })
 	}
 	group.Go(func() error { return listenUntil(ctx, cfg, listener, svc.handler, announce, logger) })
-	err = group.Wait()
-	logger.Info("stopped")
+	<-ctx.Done()
+	// Whoever writes a line waits where nobody reads the log; the end must not.
+	if !within(cfg.Server.ShutdownTimeout+lastLines, func() {
+		err = group.Wait()
+		logger.Info("stopped")
+	}) {
+		return errors.New("stopping: it has not ended in time, or nobody reads the log")
+	}
 	return err
 }
 

@@ -2,37 +2,35 @@ package main
 
 import (
 	"bufio"
+	"errors"
 	"io"
 	"net"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 )
 
-// started runs the program in a folder of its own, and kills it where nothing
-// else has ended it for long.
-func started(t *testing.T, args ...string) (cmd *exec.Cmd, in io.Writer, log *bufio.Scanner) {
+// prepared is the program in a folder of its own.
+func prepared(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
-	cmd = exec.Command("gatehouse", args...)
+	cmd := exec.Command("gatehouse", args...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), "GATEHOUSE_SECRET=0123456789abcdef0123456789abcdef", "GATEHOUSE_LISTEN=127.0.0.1:0", "GATEHOUSE_PASSWORDS_MEMORY=64")
-	in, err := cmd.StdinPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
+	return cmd
+}
+
+// start runs it, and kills it where nothing else has ended it for long.
+func start(t *testing.T, cmd *exec.Cmd) {
+	t.Helper()
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
 	hard := time.AfterFunc(30*time.Second, func() { _ = cmd.Process.Kill() })
 	t.Cleanup(func() { hard.Stop(); _ = cmd.Process.Kill() })
-	return cmd, in, bufio.NewScanner(stderr)
 }
 
 // endedBy waits for the program, and returns the signal that ended it.
@@ -45,7 +43,12 @@ func endedBy(cmd *exec.Cmd) syscall.Signal {
 func TestFirstSignalEndsACommand(t *testing.T) {
 	t.Parallel()
 	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM} {
-		cmd, in, _ := started(t, "user", "add", "alice", "--password-stdin")
+		cmd := prepared(t, "user", "add", "alice", "--password-stdin")
+		in, err := cmd.StdinPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		start(t, cmd)
 		if _, err := io.WriteString(in, strings.Repeat("x", 1<<20)); err != nil { // more than a pipe holds: it reads
 			t.Fatal(err)
 		}
@@ -74,7 +77,13 @@ func awaitLine(t *testing.T, log *bufio.Scanner, with string) string {
 // then does not wait for it.
 func TestSecondSignalEndsTheServer(t *testing.T) {
 	t.Parallel()
-	cmd, _, log := started(t, "serve")
+	cmd := prepared(t, "serve")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, cmd)
+	log := bufio.NewScanner(stderr)
 	_, address, _ := strings.Cut(awaitLine(t, log, `"msg":"serving"`), `"address":"`)
 	address, _, _ = strings.Cut(address, `"`)
 	conn, err := net.Dial("tcp", address)
@@ -108,5 +117,45 @@ func TestSecondSignalEndsTheServer(t *testing.T) {
 			return
 		case <-again.C:
 		}
+	}
+}
+
+// TestServerEndsWhereNobodyReadsItsLog fills the pipe that the log goes to.
+func TestServerEndsWhereNobodyReadsItsLog(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), "log")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	read, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer read.Close() //nolint:errcheck // it is only read
+	write, err := os.OpenFile(path, os.O_WRONLY, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer write.Close() //nolint:errcheck // nothing of it matters
+	full, err := syscall.Open(path, syscall.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer syscall.Close(full) //nolint:errcheck // nothing of it matters
+	cmd := prepared(t, "serve")
+	cmd.Env, cmd.Stderr = append(cmd.Env, "GATEHOUSE_SERVER_SHUTDOWN_TIMEOUT=10ms"), write
+	start(t, cmd)
+	awaitLine(t, bufio.NewScanner(read), `"msg":"serving"`)
+	for err == nil {
+		_, err = syscall.Write(full, []byte("x"))
+	}
+	if !errors.Is(err, syscall.EAGAIN) {
+		t.Fatal(err)
+	}
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	if by := endedBy(cmd); by != -1 {
+		t.Errorf("it ended by %v", by)
 	}
 }
