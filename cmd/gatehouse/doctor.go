@@ -65,6 +65,7 @@ func (c *cli) examine(ctx context.Context, f doctorFlags, now time.Time) finding
 	found.claims(cfg)
 	signers := found.store(ctx, cfg, now)
 	found.providers(ctx, cfg)
+	found.cookieNames(cfg)
 	found.cookies(cfg)
 	found.exposure(cfg)
 	if f.issuer {
@@ -123,6 +124,9 @@ func (f *findings) store(ctx context.Context, cfg config.Config, now time.Time) 
 	}
 	if err != nil {
 		f.add("database: writing", notReached, "", "")
+		if cfg.Keys.File != "" { // needs no database
+			return f.keys(ctx, cfg, nil, now)
+		}
 		f.add("signing keys", notReached, "", "")
 		return nil
 	}
@@ -137,7 +141,8 @@ func (f *findings) store(ctx context.Context, cfg config.Config, now time.Time) 
 	return f.keys(ctx, cfg, s, now)
 }
 
-// keys checks that an access token can be signed.
+// keys checks that an access token can be signed. There is no store where the
+// keys are in a file and the database was not reached.
 func (f *findings) keys(ctx context.Context, cfg config.Config, s store, now time.Time) []string {
 	issuer, err := newTokens(cfg, frozenKeys{s}, slog.New(slog.DiscardHandler))
 	if err != nil {

@@ -11,6 +11,18 @@ import (
 	"golang.org/x/net/publicsuffix"
 )
 
+// cookieNames makes the cookies as serve does: a prefix of a name asks for more
+// than the name shows.
+func (f *findings) cookieNames(cfg config.Config) {
+	const check = "cookies: names"
+	if cfg.Validate() != nil {
+		f.add(check, notReached, "the configuration is not right", "")
+		return
+	}
+	_, _, err := cookieJars(cfg)
+	f.tell(check, err, "browsers take them", "cookies.profile: hardened puts __Host- before the names, with all that it asks for")
+}
+
 // cookies says what a browser will do with the cookies.
 func (f *findings) cookies(cfg config.Config) {
 	issuer, err := url.Parse(cfg.Issuer)

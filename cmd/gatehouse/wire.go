@@ -231,15 +231,19 @@ func cookieJars(c config.Config) (refresh, csrf *cookie.Jar, err error) {
 	case o.Path == "":
 		attributes.Path = c.BasePath
 	}
-	jar := func(name string) (*cookie.Jar, error) {
-		return cookie.NewJar(cookie.JarConfig{
+	jar := func(key, name string) (*cookie.Jar, error) {
+		j, err := cookie.NewJar(cookie.JarConfig{
 			Config:     cookie.Config{Name: prefix + name, Salt: o.Salt, Secret: c.Secret, Fallbacks: c.SecretFallbacks},
 			Attributes: attributes,
 		})
+		if err != nil {
+			return nil, fmt.Errorf("%s %q: %w", key, prefix+name, err)
+		}
+		return j, nil
 	}
-	if refresh, err = jar(o.RefreshName); err != nil {
+	if refresh, err = jar("cookies.refresh_name", o.RefreshName); err != nil {
 		return nil, nil, err
 	}
-	csrf, err = jar(o.CSRFName)
+	csrf, err = jar("cookies.csrf_name", o.CSRFName)
 	return refresh, csrf, err
 }
