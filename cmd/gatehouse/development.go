@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"os"
 	"strings"
 	"time"
 
@@ -37,6 +38,17 @@ func (c *cli) prepareDevelopment(cfg *config.Config) error {
 	return nil
 }
 
+// exports says how the other commands find the secret that was made, and nothing
+// where it is another.
+func exports(cfg config.Config) string {
+	path, _ := sqlitePath(cfg)
+	made, err := os.ReadFile(path + ".secret")
+	if err != nil || strings.TrimSpace(string(made)) != cfg.Secret {
+		return ""
+	}
+	return fmt.Sprintf("For the commands that need its secret, such as `bin/gatehouse key list`:\n\n    export GATEHOUSE_SECRET_FILE=%s.secret\n\n", path)
+}
+
 // welcome makes the first user where there is none, and says how to sign in.
 func (c *cli) welcome(ctx context.Context, cfg config.Config, store repo.Repository, addr net.Addr) error {
 	_, port, err := net.SplitHostPort(addr.String())
@@ -48,7 +60,7 @@ func (c *cli) welcome(ctx context.Context, cfg config.Config, store repo.Reposit
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(c.out, "\nGatehouse is at %s\n", base)
+	fmt.Fprintf(c.out, "\nGatehouse is at %s\n%s", base, exports(cfg))
 	if len(users) > 0 {
 		fmt.Fprintf(c.out, "There are users already; `bin/gatehouse user add NAME --password-stdin` adds another.\n\n")
 		return nil

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -99,7 +100,14 @@ func wire(
 	return svc, err
 }
 
+// errNoSecret stands before what its packages say of an empty one.
+var errNoSecret = errors.New("the secret of the server is required: GATEHOUSE_SECRET_FILE=FILE or GATEHOUSE_SECRET, or `secret` in the configuration file " +
+	"(`serve --development` keeps it in gatehouse.db.secret)")
+
 func newTokens(c config.Config, keys tokens.KeyStore, logger *slog.Logger) (*tokens.Service, error) {
+	if c.Secret == "" {
+		return nil, errNoSecret
+	}
 	return tokens.New(tokens.Config{
 		Issuer: c.Issuer, Audience: c.Tokens.Audience, Algorithm: c.Tokens.Algorithm,
 		AccessLifetime: c.Tokens.AccessLifetime, Leeway: c.Tokens.Leeway,
@@ -217,6 +225,9 @@ func prepareStore(ctx context.Context, c config.Config, store store, migrate boo
 
 // cookieJars returns the cookies of the refresh token and of the CSRF token.
 func cookieJars(c config.Config) (refresh, csrf *cookie.Jar, err error) {
+	if c.Secret == "" {
+		return nil, nil, errNoSecret
+	}
 	o := c.Cookies
 	attributes := cookie.Attributes{
 		Path: o.Path, Domain: o.Domain, Secure: o.Secure,
