@@ -324,39 +324,6 @@ func TestValidate(t *testing.T) {
 	}
 }
 
-func TestDevelopmentSecret(t *testing.T) {
-	t.Parallel()
-	database := filepath.Join(t.TempDir(), "gatehouse.db")
-	first, created, err := config.EnsureDevelopmentSecret(database)
-	if err != nil || !created || len(first) < 32 {
-		t.Fatalf("made %d bytes, %t, %v", len(first), created, err)
-	}
-	info, err := os.Stat(database + ".secret")
-	if err != nil || info.Mode().Perm() != 0o600 {
-		t.Errorf("the file is %v, %v", info.Mode(), err)
-	}
-	again, created, err := config.EnsureDevelopmentSecret(database)
-	if err != nil || created || again != first {
-		t.Errorf("the second time: the same %t, created %t, %v", again == first, created, err)
-	}
-	if err := os.Chmod(database+".secret", 0o644); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := config.EnsureDevelopmentSecret(database); err == nil || strings.Contains(err.Error(), first) {
-		t.Errorf("a secret that others can read: %v", err)
-	}
-	cut := filepath.Join(t.TempDir(), "gatehouse.db")
-	if err := os.WriteFile(cut+".secret", nil, 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, _, err := config.EnsureDevelopmentSecret(cut); err == nil {
-		t.Error("an empty file is taken for a secret")
-	}
-	if _, _, err := config.EnsureDevelopmentSecret("/nonexistent/gatehouse.db"); err == nil {
-		t.Error("a folder that is not there is taken")
-	}
-}
-
 // TestReference holds docs/configuration.md to the settings.
 func TestReference(t *testing.T) {
 	t.Parallel()

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
+	"strconv"
 	"strings"
 )
 
@@ -34,6 +36,16 @@ func EnsureDevelopmentSecret(databasePath string) (secret string, created bool, 
 		return "", false, fmt.Errorf("config: %s holds less than %d bytes; take it away to get a new one", path, minSecret)
 	}
 	return secret, false, nil
+}
+
+// developmentIssuer is how a server that listens there is reached on this machine.
+func developmentIssuer(listen string) string {
+	_, port, err := net.SplitHostPort(listen)
+	n, _ := strconv.ParseUint(port, 10, 16)
+	if err != nil || n == 0 {
+		return Default().Issuer // whichever port is free is not known yet
+	}
+	return fmt.Sprintf("http://localhost:%d", n)
 }
 
 func makeSecret(path string) (secret string, created bool, err error) {

@@ -21,6 +21,10 @@ const prefix = "GATEHOUSE_"
 type LoadOptions struct {
 	Path    string   // of a YAML file; empty: none
 	Environ []string // NAME=value, as os.Environ returns them
+
+	// Development has the issuer, where none is given, be localhost at the port of
+	// listen, where that has one.
+	Development bool
 }
 
 // Load returns the defaults, changed by the file and then by the environment: a
@@ -29,11 +33,17 @@ type LoadOptions struct {
 // value. Every mistake is reported, and none with a value that may be secret.
 func Load(o LoadOptions) (Config, error) {
 	c := Default()
+	if o.Development {
+		c.Issuer = ""
+	}
 	l := loader{settings: settingsOf(reflect.ValueOf(&c).Elem())}
 	if o.Path != "" {
 		l.file(o.Path, reflect.ValueOf(&c).Elem())
 	}
 	l.environment(o.Environ)
+	if c.Issuer == "" && o.Development {
+		c.Issuer = developmentIssuer(c.Listen)
+	}
 	return c, errors.Join(l.errs...)
 }
 

@@ -38,15 +38,19 @@ func (c *cli) prepareDevelopment(cfg *config.Config) error {
 	return nil
 }
 
-// exports says how the other commands find the secret that was made, and nothing
-// where it is another.
+// exports says how the other commands find the secret that was made, and the
+// issuer where it is not the usual one; nothing where the secret is another.
 func exports(cfg config.Config) string {
 	path, _ := sqlitePath(cfg)
 	made, err := os.ReadFile(path + ".secret")
 	if err != nil || strings.TrimSpace(string(made)) != cfg.Secret {
 		return ""
 	}
-	return fmt.Sprintf("For the commands that need its secret, such as `bin/gatehouse key list`:\n\n    export GATEHOUSE_SECRET_FILE=%s.secret\n\n", path)
+	text := fmt.Sprintf("For the commands that need its secret, such as `bin/gatehouse key list`:\n\n    export GATEHOUSE_SECRET_FILE=%s.secret", path)
+	if cfg.Issuer != config.Default().Issuer {
+		text += " GATEHOUSE_ISSUER=" + cfg.Issuer
+	}
+	return text + "\n\n"
 }
 
 // welcome makes the first user where there is none, and says how to sign in.

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 
 	"github.com/gatehouse-auth/gatehouse/config"
 	"github.com/spf13/cobra"
@@ -20,7 +21,7 @@ func (c *cli) serveCommand() *cobra.Command {
 		Long: "Runs the server until it is told to stop, and then finishes the requests in flight; told again, it ends at once. " +
 			"The embedded database is migrated at start, Postgres with --migrate.",
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			cfg, err := c.load()
+			cfg, err := config.Load(config.LoadOptions{Path: c.configPath, Environ: os.Environ(), Development: development})
 			if err != nil {
 				return err
 			}
@@ -39,7 +40,7 @@ func (c *cli) serveCommand() *cobra.Command {
 	}
 	cmd.Flags().BoolVar(&migrate, "migrate", false, "bring the schema of the database up to date first")
 	cmd.Flags().BoolVar(&development, "development", false,
-		"make what is missing to try it out: a secret beside the embedded database, and a first user")
+		"make what is missing to try it out: a secret beside the embedded database, a first user, and an issuer by the port")
 	return cmd
 }
 
