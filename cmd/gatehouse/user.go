@@ -260,6 +260,9 @@ func (a *admin) readPassword(ctx context.Context, in io.Reader, personal ...stri
 		return "", fmt.Errorf("reading the password: %w", err)
 	}
 	line = strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r")
+	if !utf8.ValidString(line) || strings.ContainsRune(line, 0) {
+		return "", errors.New("a password is UTF-8, and has no NUL: no other could sign in")
+	}
 	if err := password.Check(line, personal...); err != nil {
 		return "", err
 	}
