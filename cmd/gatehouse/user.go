@@ -111,7 +111,7 @@ func (c *cli) userAddCommand() *cobra.Command {
 		} else if err != nil {
 			return err
 		}
-		return c.print(asJSON(u), fmt.Sprintf("added %s (id %s)", u.Username, u.ID))
+		return c.print(asJSON(u), fmt.Sprintf("added %s (id %s)", shown(u.Username), u.ID))
 	})
 	return cmd
 }
@@ -147,7 +147,7 @@ func (c *cli) userSetCommand() *cobra.Command {
 				return err
 			}
 		}
-		return c.print(asJSON(u), "changed "+u.Username)
+		return c.print(asJSON(u), "changed "+shown(u.Username))
 	})
 	return cmd
 }
@@ -159,7 +159,7 @@ func (c *cli) userListCommand() *cobra.Command {
 			users, lines := []map[string]any{}, []string{"ID\tUSERNAME\tEMAIL\tACTIVE"}
 			if err := a.eachUser(ctx, func(u repo.User) error {
 				users = append(users, asJSON(u))
-				lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%t", u.ID, u.Username, u.Email, u.IsActive))
+				lines = append(lines, fmt.Sprintf("%s\t%s\t%s\t%t", u.ID, shown(u.Username), shown(u.Email), u.IsActive))
 				return nil
 			}); err != nil {
 				return err
@@ -181,7 +181,7 @@ func (c *cli) userStateCommand(name, short string, change func(repo.Repository, 
 			if err := change(a.store, ctx, u.ID, adminEvent("user_"+name+"d", u.ID, time.Now().UTC())); err != nil {
 				return err
 			}
-			return c.print(map[string]string{"id": u.ID, "done": name}, fmt.Sprintf("%sd %s", name, u.Username))
+			return c.print(map[string]string{"id": u.ID, "done": name}, fmt.Sprintf("%sd %s", name, shown(u.Username)))
 		}),
 	}
 }
