@@ -33,7 +33,8 @@ func (c *cli) healthcheckCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			resp, err := http.DefaultClient.Do(req)
+			direct := http.Client{Transport: &http.Transport{}} // HTTP_PROXY is for others than the server itself
+			resp, err := direct.Do(req)
 			if err != nil {
 				return fmt.Errorf("the server does not answer: %w", err)
 			}
