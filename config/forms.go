@@ -7,6 +7,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"unicode"
 )
 
 // isAddress reports whether one can listen there: a host, which may be empty, and a port.
@@ -62,7 +63,8 @@ func isDatabase(s string) bool {
 func isOrigin(s string) bool {
 	u, err := url.Parse(s)
 	if err != nil || u.Hostname() == "" || s != u.Scheme+"://"+u.Host || s != strings.ToLower(s) ||
-		strings.Contains(s, "*") || strings.HasSuffix(s, ":") {
+		strings.ContainsFunc(s, func(r rune) bool { return r == '*' || r > unicode.MaxASCII }) || strings.HasSuffix(s, ":") ||
+		!isPort(u.Port()) || strings.HasPrefix(u.Port(), "0") {
 		return false
 	}
 	return u.Scheme == "https" && u.Port() != "443" || u.Scheme == "http" && u.Port() != "80"

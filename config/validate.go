@@ -72,7 +72,8 @@ func (k *checker) service(c Config) {
 	k.oneOf("log.level", c.Log.Level, "debug", "info", "warn", "error")
 	k.oneOf("log.format", c.Log.Format, "json", "text")
 	for _, origin := range c.CORS.Origins {
-		k.demand(isOrigin(origin), "cors.origins: %q is not an origin like https://app.example.com, as browsers write it", origin)
+		k.demand(isOrigin(origin), "cors.origins: %q is not an origin like https://app.example.com, as browsers write it: "+
+			"in lower case, without a default port, and names that are not ASCII in punycode (xn--...)", origin)
 	}
 }
 
