@@ -205,6 +205,10 @@ func (f *findings) keyAges(ctx context.Context, cfg config.Config, issuer *token
 // examineTokens makes the checks of an exchange.
 func (c *cli) examineTokens(ctx context.Context, cfg config.Config, f doctorFlags) findings {
 	var found findings
+	if f.idToken == "" {
+		found.add("tokens", isFailed, "an exchange needs the ID token too, and none is given", "--id-token-file; gatehouse token inspect looks into an access token alone")
+		return found
+	}
 	var p cognito.Pair
 	for _, file := range []struct {
 		path string
