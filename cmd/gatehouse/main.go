@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/signal"
 	"syscall"
+	"time"
 )
 
 func main() {
@@ -32,4 +33,22 @@ func run(ctx context.Context, args []string, io streams) int {
 		return 1
 	}
 	return 0
+}
+
+// lastLines is how long the end of the program waits for a log that takes nothing.
+const lastLines = time.Second
+
+// within does what may never end, and reports whether it has ended in time.
+func within(limit time.Duration, do func()) bool {
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		do()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-time.After(limit):
+		return false
+	}
 }

@@ -48,9 +48,7 @@ func (c *cli) serveCommand() *cobra.Command {
 func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development bool) error {
 	memory := limitMemory(cfg.Passwords) // before the start makes its garbage
 	contract := readContract()
-	log := newLines(c.err)
-	defer within(lastLines, log.flush)
-	logger := newLogger(log, cfg.Log)
+	logger := newLogger(c.err, cfg.Log)
 	store, err := openStore(cfg)
 	if err != nil {
 		return err
