@@ -1379,8 +1379,8 @@ type ClientInterface interface {
 	// GetReadiness Can the service do its work?
 	//
 	// Asks the database whether it answers with the schema that this program was built for, and
-	// whether a signing key is loaded; use it to route traffic. While the server shuts down it
-	// answers `503`.
+	// whether a signing key is loaded; use it to route traffic. A server that was told to stop
+	// answers `503` for `server.shutdown_delay`, and then no more.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -2053,8 +2053,8 @@ func (c *Client) GetOpenAPI(ctx context.Context, reqEditors ...RequestEditorFn) 
 // GetReadiness Can the service do its work?
 //
 // Asks the database whether it answers with the schema that this program was built for, and
-// whether a signing key is loaded; use it to route traffic. While the server shuts down it
-// answers `503`.
+// whether a signing key is loaded; use it to route traffic. A server that was told to stop
+// answers `503` for `server.shutdown_delay`, and then no more.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -3373,8 +3373,8 @@ type ClientWithResponsesInterface interface {
 	// GetReadinessWithResponse Can the service do its work?
 	//
 	// Asks the database whether it answers with the schema that this program was built for, and
-	// whether a signing key is loaded; use it to route traffic. While the server shuts down it
-	// answers `503`.
+	// whether a signing key is loaded; use it to route traffic. A server that was told to stop
+	// answers `503` for `server.shutdown_delay`, and then no more.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -6609,8 +6609,8 @@ func (c *ClientWithResponses) GetOpenAPIWithResponse(ctx context.Context, reqEdi
 // GetReadinessWithResponse Can the service do its work?
 //
 // Asks the database whether it answers with the schema that this program was built for, and
-// whether a signing key is loaded; use it to route traffic. While the server shuts down it
-// answers `503`.
+// whether a signing key is loaded; use it to route traffic. A server that was told to stop
+// answers `503` for `server.shutdown_delay`, and then no more.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -14713,12 +14713,12 @@ var swaggerSpec = []string{
 	"9SBUjdH3RliBCbtRp6Ub8GdFr+lnk+SSjbxgNEBG7CojZzYx2SK7g7bJxWIooW3eQRUJpRi5VLZpJOGM",
 	"oJqycvVBFLB8KCHigvNYAQMLRsSK2a5WEVOaRroyk+0FzOjhfn7b/xY75Vb0g1iNVdnZLMrCWLANv/8h",
 	"d/LnACGVvy85Z9v9ojGnSOaLboyxoo7edNbbfjfogxFp9u1pSW9r/FmlgkVE9tn8j9hfrDG92h0C5NGS",
-	"K6RuCvmfGQeXa46TgvthDzMLd1X7Z1SRfsxD6P9ha20mOf+gp5n7dsPmWL+MBizIXTkZa0gqGw75oJHp",
-	"r2Q3Vo1jbVY7E+V+SQtxl67P9UMva9oWG68r9vLAfycXGXtWr3xz09lV++sHVGyKjh5oJ3zWPuWbkldu",
-	"WNroe5Ob9sh2K3TNdhWdIzKRK2Ibkv8B9/OYilwz3UCCJ3omo5uFbBCGM8ReFfCCoI25CGkbwyjGKCeW",
-	"lH4C+GA7cFXQO+RDhvifNL0mkhNXvh2qaaHZksGjJE2ef6sqJ0NdZ0kubMFwKohiaIyhWZgZjCbO0srB",
-	"cm28FHa10pLoKIa2dqX253bUnNq1YOgKiCj6DCN5B4EudeMaHSO4M7sDFhu1aNZwgjJSzgDlEdFShriA",
-	"zEDpUX96/+n/BQAA//8=",
+	"K6RuCvmfGQeXa46TgvthDzMLd1X7Z1SRfsxD6P9ha20mOf+gp5n7dsPmWL+MBizIXTkZa0gqGw75wBix",
+	"dkO1A5VpGUKpf6XltNgvCQBQ+EBDjWMdyJnoBSykcz8pRimgXZhcWOM57Yr90KudNtHGy42dP/DfybXH",
+	"Dtcr3/N0dtXe/QEVm6K6B1oVn7VP+RbmlRuWtgXf5KY9sr0NXWteReeIY+SK2Pblf8BtPqYi13o3kOC3",
+	"nsnoZiHThOEMxVeFxyDEY65P2vQwijEmigWonwCa2A5cFSIP+ZAhWihNxonkxBV7h9pbaORk0CtJS+jf",
+	"qorPUNeHkgtbXpwKohiabmhEZgajiWu1crBc0y+FPbC0JDqKoQleqVm6HTWnpC0YugJQih7GSN5BWEzd",
+	"uLbICAXN7oBFUi2aNZygjJTjSjwiWsoQF5AZKD3qT+8//b8AAAD//w==",
 }
 
 // decodeSpec returns the embedded OpenAPI spec as raw JSON bytes,

@@ -135,6 +135,7 @@ type Server struct {
 	WriteTimeout    time.Duration `yaml:"write_timeout" doc:"For a whole answer."`
 	IdleTimeout     time.Duration `yaml:"idle_timeout" doc:"For a connection without a request."`
 	MaxBody         int64         `yaml:"max_body" doc:"Of a request, in bytes."`
+	ShutdownDelay   time.Duration `yaml:"shutdown_delay" doc:"How long a server that was told to stop goes on, while its readiness says shutting_down: for load balancers that ask, a little more than they take to act on it."`
 	ShutdownTimeout time.Duration `yaml:"shutdown_timeout" doc:"For the requests in flight when the server stops."`
 }
 

@@ -127,6 +127,7 @@ func (k *checker) limits(c Config) {
 	k.demand(t.Window >= time.Second && t.PerAccountAndNetwork >= 1 && t.PerNetwork >= 1 && t.PerAccount >= 1,
 		"throttle: the window must be at least 1s and every limit at least 1")
 	k.demand(s.RequestTimeout > 0 && s.RequestTimeout < s.WriteTimeout, "server.request_timeout must be positive and less than server.write_timeout")
+	k.demand(s.ShutdownDelay >= 0, "server.shutdown_delay must not be negative")
 	k.demand(s.ReadTimeout > 0 && s.WriteTimeout > 0 && s.IdleTimeout > 0 && s.ShutdownTimeout > 0, "server: every timeout must be positive")
 	k.demand(s.MaxBody >= 1<<10 && s.MaxBody <= 1<<20, "server.max_body must be between 1024 and 1048576 bytes")
 	k.demand(d.MaxConnections >= 1 && d.StatementTimeout > 0, "database: max_connections and statement_timeout must be positive")

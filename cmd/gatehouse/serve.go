@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"time"
 
 	"github.com/gatehouse-auth/gatehouse/config"
 	"github.com/spf13/cobra"
@@ -91,7 +92,7 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	group.Go(func() error { return listenUntil(ctx, cfg, listener, svc.handler, announce, logger) })
 	<-ctx.Done()
 	// Whoever writes a line waits where nobody reads the log; the end must not.
-	if !within(cfg.Server.ShutdownTimeout+lastLines, func() {
+	if !within(cfg.Server.ShutdownDelay+cfg.Server.ShutdownTimeout+lastLines, func() {
 		err = group.Wait()
 		logger.Info("stopped")
 	}) {
@@ -100,8 +101,8 @@ func (c *cli) serve(ctx context.Context, cfg config.Config, migrate, development
 	return err
 }
 
-// listenUntil serves until the context ends, and then finishes the requests in
-// flight; announce makes the readiness say so.
+// listenUntil serves until the context ends and the delay after it, and then finishes the
+// requests in flight; announce makes the readiness say so.
 func listenUntil(
 	ctx context.Context, cfg config.Config, listener net.Listener, handler http.Handler, announce func(), logger *slog.Logger,
 ) error {
@@ -119,7 +120,8 @@ func listenUntil(
 	case <-ctx.Done():
 	}
 	announce()
-	logger.Info("stopping", "timeout", cfg.Server.ShutdownTimeout)
+	logger.Info("stopping", "delay", cfg.Server.ShutdownDelay, "timeout", cfg.Server.ShutdownTimeout)
+	time.Sleep(cfg.Server.ShutdownDelay)
 	// The requests in flight must outlive the context that told us to stop.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.ShutdownTimeout)
 	defer cancel()

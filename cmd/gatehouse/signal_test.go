@@ -2,9 +2,12 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -116,6 +119,39 @@ func TestSecondSignalEndsTheServer(t *testing.T) {
 			}
 			return
 		case <-again.C:
+		}
+	}
+}
+
+// TestServerSaysThatItStops signals a server that nobody is to be sent to any more:
+// it still answers, and says so.
+func TestServerSaysThatItStops(t *testing.T) {
+	t.Parallel()
+	cmd := prepared(t, "serve")
+	cmd.Env = append(cmd.Env, "GATEHOUSE_SERVER_SHUTDOWN_DELAY=1m")
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	start(t, cmd)
+	log := bufio.NewScanner(stderr)
+	_, address, _ := strings.Cut(awaitLine(t, log, `"msg":"serving"`), `"address":"`)
+	address, _, _ = strings.Cut(address, `"`)
+	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	awaitLine(t, log, `"msg":"stopping"`)
+	for path, want := range map[string]string{"/readyz": "503 shutting_down", "/healthz": "200 ok"} {
+		resp, err := http.Get("http://" + address + path) //nolint:noctx // it is there
+		if err != nil {
+			t.Fatal(err)
+		}
+		var body struct{ Status string }
+		if err := errors.Join(json.NewDecoder(resp.Body).Decode(&body), resp.Body.Close()); err != nil {
+			t.Fatal(err)
+		}
+		if got := fmt.Sprint(resp.StatusCode, " ", body.Status); got != want {
+			t.Errorf("%s: %s, want %s", path, got, want)
 		}
 	}
 }

@@ -460,8 +460,8 @@ export interface paths {
         /**
          * Can the service do its work?
          * @description Asks the database whether it answers with the schema that this program was built for, and
-         *     whether a signing key is loaded; use it to route traffic. While the server shuts down it
-         *     answers `503`.
+         *     whether a signing key is loaded; use it to route traffic. A server that was told to stop
+         *     answers `503` for `server.shutdown_delay`, and then no more.
          */
         get: operations["getReadiness"];
         put?: never;
