@@ -143,6 +143,23 @@ func TestDuplicatesAreAllTried(t *testing.T) {
 	}
 }
 
+// TestNamesAreExact puts other blanks before a name than browsers take away: they
+// let anybody set such a cookie, for it has no prefix to them.
+func TestNamesAreExact(t *testing.T) {
+	t.Parallel()
+	j := jar(t, func(c *cookie.JarConfig) { c.Name, c.Path = "__Host-refresh", "/" })
+	signed := j.Sign("a", time.Unix(1700000000, 0))
+	for blank, want := range map[string][]string{
+		"": {"a"}, " ": {"a"}, "\t ": {"a"}, "\u2000": nil, "\u00a0": nil, "\u0085": nil, "\u3000": nil, "\v": nil, "\f": nil, "\r": nil, "\n": nil,
+	} {
+		for _, sent := range []string{blank + "__Host-refresh=" + signed, "__Host-refresh" + blank + "=" + signed} {
+			if diff := cmp.Diff(want, j.Read(http.Header{"Cookie": {"b=c;" + sent}})); diff != "" {
+				t.Errorf("%q (-want +got):\n%s", sent, diff)
+			}
+		}
+	}
+}
+
 func TestUnquote(t *testing.T) {
 	t.Parallel()
 	for sent, want := range map[string]string{

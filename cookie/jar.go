@@ -109,13 +109,17 @@ func Values(h http.Header, name string) []string {
 	for _, line := range h["Cookie"] {
 		for pair := range strings.SplitSeq(line, ";") {
 			key, value, ok := strings.Cut(pair, "=")
-			if ok && strings.TrimSpace(key) == name {
-				values = append(values, unquote(strings.TrimSpace(value)))
+			if ok && strings.Trim(key, blanks) == name {
+				values = append(values, unquote(strings.Trim(value, blanks)))
 			}
 		}
 	}
 	return values
 }
+
+// blanks may stand around names and values (RFC 6265 §5.2). Any other would make of
+// a name that a browser lets anybody set one with a prefix, which it does not.
+const blanks = " \t"
 
 // unquote undoes the quoting; what is not quoted well it leaves as it is.
 func unquote(s string) string {
