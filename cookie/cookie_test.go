@@ -252,6 +252,8 @@ func TestConfigurationsThatBrowsersDrop(t *testing.T) {
 		"__Secure- without Secure":     func(c *cookie.JarConfig) { c.Name, c.Secure = "__Secure-r", false },
 		"__Host- with a path":          func(c *cookie.JarConfig) { c.Name = "__Host-r" },
 		"__Host- with a domain":        func(c *cookie.JarConfig) { c.Name, c.Path, c.Domain = "__Host-r", "/", "example.test" },
+		"__SECURE- without Secure":     func(c *cookie.JarConfig) { c.Name, c.Secure = "__SECURE-r", false },
+		"__host- with a path":          func(c *cookie.JarConfig) { c.Name = "__host-r" },
 		"a name with a blank":          func(c *cookie.JarConfig) { c.Name = "a b" },
 		"a path with a semicolon":      func(c *cookie.JarConfig) { c.Path = "/a;b" },
 	}

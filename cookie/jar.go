@@ -45,9 +45,9 @@ func NewJar(c JarConfig) (*Jar, error) {
 		return nil, errors.New("cookie: SameSite is required")
 	case a.SameSite == http.SameSiteNoneMode && !a.Secure:
 		return nil, errors.New("cookie: SameSite=None needs Secure")
-	case strings.HasPrefix(c.Name, "__Secure-") && !a.Secure:
+	case hasPrefix(c.Name, "__Secure-") && !a.Secure:
 		return nil, errors.New("cookie: the prefix __Secure- needs Secure")
-	case strings.HasPrefix(c.Name, "__Host-") && (!a.Secure || a.Path != "/" || a.Domain != ""):
+	case hasPrefix(c.Name, "__Host-") && (!a.Secure || a.Path != "/" || a.Domain != ""):
 		return nil, errors.New("cookie: the prefix __Host- needs Secure, the path / and no domain")
 	}
 	empty := http.Cookie{Name: c.Name, Path: a.Path, Domain: a.Domain, Secure: a.Secure, HttpOnly: true, SameSite: a.SameSite}
@@ -56,6 +56,11 @@ func NewJar(c JarConfig) (*Jar, error) {
 	}
 	before, after, _ := strings.Cut(strings.TrimPrefix(empty.String(), c.Name+"="), "; HttpOnly")
 	return &Jar{Signer: signer, name: c.Name, before: before, after: "; HttpOnly" + after}, nil
+}
+
+// hasPrefix compares without regard to case, as browsers do (RFC 6265bis §5.4).
+func hasPrefix(name, prefix string) bool {
+	return len(name) >= len(prefix) && strings.EqualFold(name[:len(prefix)], prefix)
 }
 
 // Set returns the Set-Cookie header's value by which a client holds a value until
