@@ -173,10 +173,10 @@ func openKey(r repo.SigningKey, sealers []sealer) (*signingKey, error) {
 	if !ok {
 		return nil, fmt.Errorf("%w: kid %q can't sign", ErrSealed, r.KeyID)
 	}
-	if _, err := jws.NewKey(private.Public(), r.Algorithm); err != nil {
+	method, ok := methodOf(r.Algorithm) // of another version it may be one that is not known here
+	if _, err := jws.NewKey(private.Public(), r.Algorithm); err != nil || !ok {
 		return nil, fmt.Errorf("%w: kid %q is no key for %q", ErrSealed, r.KeyID, r.Algorithm)
 	}
-	method, _ := methodOf(r.Algorithm)
 	key, id, err := publicJWK(private.Public(), r.Algorithm)
 	if err != nil {
 		return nil, fmt.Errorf("%w: kid %q: %w", ErrSealed, r.KeyID, err)

@@ -204,6 +204,25 @@ func TestUnsealedKeyIsChecked(t *testing.T) {
 	}
 }
 
+// TestKeyForAnotherAlgorithm stores a key for an algorithm that tokens are not
+// signed with here, though its signatures could be verified: it is left out.
+func TestKeyForAnotherAlgorithm(t *testing.T) {
+	t.Parallel()
+	keys := &store{}
+	token := issue(t, service(t, algorithm(tokens.RS256), func(c *tokens.Config) { c.Keys = keys }), alice)
+	keys.change(func(k []repo.SigningKey) []repo.SigningKey { k[0].Algorithm = "PS256"; return k })
+	s := service(t, func(c *tokens.Config) { c.Keys = keys })
+	if _, alg := s.SignerID(start); alg != tokens.ES256 {
+		t.Errorf("%q signs", alg)
+	}
+	if body, _ := s.JWKS(); strings.Contains(string(body), "PS256") {
+		t.Errorf("published %s", body)
+	}
+	if _, err := s.VerifyAccess(token, start); !errors.Is(err, tokens.ErrUnknownKey) {
+		t.Errorf("its token: %v", err)
+	}
+}
+
 func ecKey(t *testing.T, curve elliptic.Curve) *ecdsa.PrivateKey {
 	t.Helper()
 	k, err := ecdsa.GenerateKey(curve, rand.Reader)
