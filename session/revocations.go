@@ -133,8 +133,9 @@ func (r *Revocations) build(ctx context.Context) (Statement, error) {
 	if err != nil {
 		return Statement{}, fmt.Errorf("listing cut-offs: %w", err)
 	}
+	lifetime := (r.c.AccessLifetime + time.Second - 1) / time.Second // rounded up: exp and iat may lie as far apart
 	body, err := r.c.Signer.SignStatement(RevocationsType, map[string]any{
-		"iat": now.Unix(), "exp": now.Add(r.c.MaxAge).Unix(), "access_lifetime": int64(r.c.AccessLifetime.Seconds()),
+		"iat": now.Unix(), "exp": now.Add(r.c.MaxAge).Unix(), "access_lifetime": int64(lifetime),
 		"sessions": hashedSessions(revoked), "users": hashedUsers(cutoffs),
 	}, now)
 	if err != nil {

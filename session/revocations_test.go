@@ -237,6 +237,26 @@ func TestRevocationsStatement(t *testing.T) {
 	}
 }
 
+// TestRevocationsOfPartsOfASecond states a lifetime that none of the tokens is
+// longer than by its own times.
+func TestRevocationsOfPartsOfASecond(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, nil)
+	for lifetime, want := range map[time.Duration]int64{
+		90 * time.Second: 90, 90*time.Second + 1: 91, 90500 * time.Millisecond: 91, 91*time.Second - 1: 91, time.Millisecond: 1,
+	} {
+		r, err := session.NewRevocations(session.RevocationsConfig{
+			Store: b.store, Signer: b.tokens, AccessLifetime: lifetime, Interval: 5 * time.Second, MaxAge: time.Minute, Now: b.time,
+		})
+		must(t, err)
+		made, err := r.Statement(t.Context())
+		must(t, err)
+		if got := readStatement(t, made).AccessLifetime; got != want {
+			t.Errorf("of %v it states %d s, want %d", lifetime, got, want)
+		}
+	}
+}
+
 // slowStore answers when it is told to.
 type slowStore struct {
 	asked  atomic.Int64
