@@ -59,7 +59,7 @@ type revocations struct {
 	counts     RevocationStats
 }
 
-// check refuses claims that the statement names.
+// check refuses claims that the statement names, or that it comes too late to name.
 func (r *revocations) check(ctx context.Context, c Claims) error {
 	s, err := r.statement(ctx)
 	named, covered := s != nil && s.names(c), s != nil && s.covers(c)
@@ -69,6 +69,8 @@ func (r *revocations) check(ctx context.Context, c Claims) error {
 	case named:
 		r.counts.TokensRevoked++
 		return ErrRevoked
+	case s != nil && s.isAfter(c): // whatever the leeway: taken as one without a statement, it would be good again
+		return ErrExpired
 	case covered:
 		r.unchecked = false
 		return nil

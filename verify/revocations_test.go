@@ -225,6 +225,42 @@ func TestStaleness(t *testing.T) {
 	}
 }
 
+// TestRevokedToTheEnd has a leeway that is longer than an issuer without one goes
+// on naming what was revoked: no token is good again before it has expired.
+func TestRevokedToTheEnd(t *testing.T) {
+	t.Parallel()
+	key := newPair(t, "k1", "ES256")
+	const stated = 6 * time.Minute // the life of a token, and a minute
+	for name, m := range map[string]verify.Revocations{"prefer": verify.PreferRevocations, "require": verify.RequireRevocations} {
+		for _, c := range []struct {
+			after         time.Duration
+			revoked, good error
+		}{
+			{10 * time.Second, verify.ErrRevoked, nil},
+			{5*time.Minute + 30*time.Second, verify.ErrRevoked, nil},
+			{5*time.Minute + 31*time.Second, verify.ErrRevoked, verify.ErrExpired},
+			{stated, verify.ErrRevoked, verify.ErrExpired},
+			{stated + time.Second, verify.ErrExpired, verify.ErrExpired},
+			{7*time.Minute - 1, verify.ErrExpired, verify.ErrExpired},
+		} {
+			clock := newClock()
+			clock.advance(c.after)
+			var ended []string
+			if c.after <= stated {
+				ended = []string{"session-1"}
+			}
+			w := newWorld(key)
+			w.states(key.statement(statementClaims(clock.now(), ended)))
+			v := verifier(t, w, clock.now, mode(m), func(c *verify.Config) { c.Leeway = 2 * time.Minute })
+			for sid, want := range map[string]error{"session-1": c.revoked, "session-2": c.good} {
+				if _, err := v.Verify(t.Context(), key.access(start, object{"sid": sid})); !errors.Is(err, want) {
+					t.Errorf("%s, %s after %v: %v, want %v", name, sid, c.after, err, want)
+				}
+			}
+		}
+	}
+}
+
 // TestNoRollback answers with an older statement, as who can play one back, or
 // another replica: the newer one stays.
 func TestNoRollback(t *testing.T) {

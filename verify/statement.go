@@ -24,6 +24,9 @@ const (
 	// hashBytes are kept of the hash of a session's or a user's id.
 	hashBytes    = 8
 	fetchTimeout = 3 * time.Second
+	// overdue is how long a token has been over when what was revoked is no longer sure to be stated. The issuer states it
+	// for a minute beyond the life of tokens; half of that is for its replicas' clocks.
+	overdue = 30 * time.Second
 )
 
 // statement is a verified statement of revocations.
@@ -54,6 +57,12 @@ func (s *statement) names(c Claims) bool {
 // it looks back as far as tokens live.
 func (s *statement) covers(c Claims) bool {
 	return c.ExpiresAt.Sub(c.IssuedAt) <= s.lifetime
+}
+
+// isAfter reports whether the token was over when the statement was made: both
+// times are the issuer's, and no difference of clocks excuses it.
+func (s *statement) isAfter(c Claims) bool {
+	return s.issuedAt.After(c.ExpiresAt.Add(overdue))
 }
 
 func shortHash(id string) []byte {
