@@ -88,7 +88,7 @@ func (c Config) withDefaults() Config {
 	if c.JWKSURL == "" {
 		c.JWKSURL = below + "/.well-known/jwks.json"
 	}
-	if c.RevocationsURL == "" {
+	if c.RevocationsURL == "" && c.Revocations != RevocationsOff {
 		c.RevocationsURL = below + "/auth/revocations/"
 	}
 	if c.UserIDClaim == "" {
@@ -132,6 +132,9 @@ func (c Config) check() error {
 	for _, u := range [...]struct{ name, raw string }{{"JWKS", c.JWKSURL}, {"revocations", c.RevocationsURL}} {
 		if c.InsecureHTTP {
 			u.raw = strings.Replace(u.raw, "http://", "https://", 1)
+		}
+		if u.raw == "" {
+			continue // RevocationsOff: nobody fetches from there
 		}
 		if err := jwks.CheckURL(u.raw); err != nil {
 			return fmt.Errorf("verify: the %s URL %w", u.name, err)

@@ -297,10 +297,15 @@ func TestConfig(t *testing.T) {
 		edit func(*verify.Config)
 		says string // empty: it is good
 	}{
-		"as it should be":          {func(*verify.Config) {}, ""},
-		"no issuer":                {func(c *verify.Config) { c.Issuer = "" }, "issuer"},
-		"an issuer that is no URL": {func(c *verify.Config) { c.Issuer = "auth" }, "JWKS URL"},
-		"that, with URLs":          {func(c *verify.Config) { c.Issuer, c.JWKSURL, c.RevocationsURL = "auth", keysURL, revokeURL }, ""},
+		"as it should be":           {func(*verify.Config) {}, ""},
+		"no issuer":                 {func(c *verify.Config) { c.Issuer = "" }, "issuer"},
+		"an issuer that is no URL":  {func(c *verify.Config) { c.Issuer = "auth" }, "JWKS URL"},
+		"that, with URLs":           {func(c *verify.Config) { c.Issuer, c.JWKSURL, c.RevocationsURL = "auth", keysURL, revokeURL }, ""},
+		"that, and revocations off": {func(c *verify.Config) { c.Issuer, c.JWKSURL = "auth", keysURL }, ""},
+		"that, and revocations on": {func(c *verify.Config) {
+			c.Issuer, c.JWKSURL, c.Revocations = "auth", keysURL, verify.PreferRevocations
+		}, "revocations URL"},
+		"an issuer by http":        {func(c *verify.Config) { c.Issuer, c.JWKSURL = "http://auth.test", keysURL }, ""},
 		"no audience":              {func(c *verify.Config) { c.Audience = "" }, "audience"},
 		"any audience":             {func(c *verify.Config) { c.Audience, c.InsecureAnyAudience = "", true }, ""},
 		"both":                     {func(c *verify.Config) { c.InsecureAnyAudience = true }, "audience"},
