@@ -2,6 +2,7 @@ package verify
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"sync"
@@ -55,9 +56,11 @@ type revocations struct {
 	failures   int          // since the last success
 	notBefore  time.Time    // of the next fetch, while they fail
 	flight     *jwks.Flight // the fetch that is under way; nil: none
-	unchecked  bool         // the last token was taken without a statement
+	unchecked  bool         // since known came, a token was taken without a statement
 	counts     RevocationStats
 }
+
+var errUnstated = errors.New("none says whether the token was revoked")
 
 // check refuses claims that the statement names, or that it comes too late to name.
 func (r *revocations) check(ctx context.Context, c Claims) error {
@@ -72,15 +75,15 @@ func (r *revocations) check(ctx context.Context, c Claims) error {
 	case s != nil && s.isAfter(c): // whatever the leeway: taken as one without a statement, it would be good again
 		return ErrExpired
 	case covered:
-		r.unchecked = false
 		return nil
-	case r.v.config.Revocations == RequireRevocations && err != nil:
+	case err == nil:
+		err = errUnstated
+	}
+	if r.v.config.Revocations == RequireRevocations {
 		return fmt.Errorf("%w: %w", ErrRevocationsUnavailable, err)
-	case r.v.config.Revocations == RequireRevocations:
-		return ErrRevocationsUnavailable
 	}
 	r.counts.TokensUnchecked++
-	if !r.unchecked { // once, and not for every token
+	if !r.unchecked { // once for each statement, and not for every token
 		r.v.config.Logger.WarnContext(ctx, "tokens are taken without a statement of revocations", "error", err)
 	}
 	r.unchecked = true
@@ -154,7 +157,7 @@ func (r *revocations) fly(ctx context.Context, f *jwks.Flight, etag string) {
 	} else {
 		r.failures, r.notBefore, r.fresh, r.freshUntil = 0, time.Time{}, got.fresh, now.Add(got.fresh)
 		if got.statement != nil {
-			r.known, r.etag = got.statement, got.etag
+			r.known, r.etag, r.unchecked = got.statement, got.etag, false
 		}
 	}
 	f.Land(err)

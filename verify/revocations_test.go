@@ -225,6 +225,33 @@ func TestStaleness(t *testing.T) {
 	}
 }
 
+// TestUncheckedIsLoggedOnce lets tokens that the statement does not look back for
+// alternate with others: a line for each statement, and it says why.
+func TestUncheckedIsLoggedOnce(t *testing.T) {
+	t.Parallel()
+	key, c := newPair(t, "k1", "ES256"), newClock()
+	w := newWorld(key)
+	var log strings.Builder
+	v := verifier(t, w, c.now, mode(verify.PreferRevocations), func(c *verify.Config) { c.Logger = slog.New(slog.NewTextHandler(&log, nil)) })
+	for statements := range 3 {
+		w.states(key.statement(statementClaims(c.now(), nil)))
+		for range 5 {
+			for _, life := range []time.Duration{time.Hour, 5 * time.Minute} {
+				if _, err := v.Verify(t.Context(), key.access(c.now(), object{"exp": c.now().Add(life).Unix()})); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		if got := strings.Count(log.String(), "without a statement"); got != statements+1 || strings.Contains(log.String(), "nil") {
+			t.Errorf("with %d statements logged %s", statements+1, &log)
+		}
+		c.advance(11 * time.Second) // it is older than twice its max-age: the next token waits for another
+	}
+	if got := v.Stats().TokensUnchecked; got != 15 {
+		t.Errorf("%d are unchecked", got)
+	}
+}
+
 // TestRevokedToTheEnd has a leeway that is longer than an issuer without one goes
 // on naming what was revoked: no token is good again before it has expired.
 func TestRevokedToTheEnd(t *testing.T) {
