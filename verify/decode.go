@@ -44,17 +44,75 @@ func keepMembers(members map[string]any, into reflect.Type) any {
 			kept[name] = keep(member, into.Elem())
 		}
 	case reflect.Struct:
-		for _, field := range reflect.VisibleFields(into) {
-			name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
-			if name == "" {
-				name = field.Name
-			}
-			if member, there := members[name]; there {
-				kept[name] = keep(member, field.Type)
+		for name, field := range fieldsOf(into) {
+			if member, there := members[name]; there && field.kind != nil {
+				kept[name] = keep(member, field.kind)
 			}
 		}
 	default:
 		return members
 	}
 	return kept
+}
+
+type field struct {
+	kind   reflect.Type // nil: of several that rule each other out
+	tagged bool
+}
+
+// fieldsOf returns the fields that encoding/json fills, by its names for them:
+// those of embedded structs too. Of one name the least deeply embedded counts, of
+// those that with a tag, and where there are several, none.
+func fieldsOf(into reflect.Type) map[string]field {
+	fields, seen := map[string]field{}, map[reflect.Type]bool{}
+	for level := []reflect.Type{into}; len(level) > 0; {
+		here, embedded := map[string]field{}, []reflect.Type{}
+		for _, t := range level {
+			if !seen[t] {
+				embedded = append(embedded, addFields(here, t)...)
+			}
+		}
+		for name, f := range here {
+			if _, above := fields[name]; !above {
+				fields[name] = f
+			}
+		}
+		for _, t := range level {
+			seen[t] = true
+		}
+		level = embedded
+	}
+	return fields
+}
+
+// addFields adds a struct's own fields, and returns the structs that are embedded in it.
+func addFields(fields map[string]field, into reflect.Type) (embedded []reflect.Type) {
+	for i := range into.NumField() {
+		f := into.Field(i)
+		tag := f.Tag.Get("json")
+		name, _, _ := strings.Cut(tag, ",")
+		inner := f.Type
+		if inner.Kind() == reflect.Pointer && inner.Name() == "" {
+			inner = inner.Elem()
+		}
+		isStruct := f.Anonymous && inner.Kind() == reflect.Struct
+		switch {
+		case tag == "-", !f.IsExported() && !isStruct:
+			continue
+		case isStruct && name == "":
+			embedded = append(embedded, inner)
+			continue
+		}
+		tagged := name != ""
+		if !tagged {
+			name = f.Name
+		}
+		switch other, there := fields[name]; {
+		case !there, tagged && !other.tagged:
+			fields[name] = field{f.Type, tagged}
+		case tagged == other.tagged:
+			fields[name] = field{nil, tagged}
+		}
+	}
+	return embedded
 }

@@ -180,3 +180,90 @@ func TestDecode(t *testing.T) {
 		t.Errorf("no claims: %v", err)
 	}
 }
+
+type (
+	Base struct {
+		Role string `json:"role"`
+	}
+	Other struct{ Plan string }
+	Third struct {
+		Role string `json:"role"`
+		Deep *Third
+	}
+	Below  struct{ Deeper }
+	Deeper struct{ Plan string }
+	Plain  struct{ Plan string }
+	Tagged struct {
+		Tag string `json:"Plan"`
+	}
+	hidden struct {
+		Plan string `json:"plan"`
+	}
+)
+
+// TestDecodeIntoFieldsOfOtherNames has fields whose names encoding/json passes
+// over: a member of such a name is not read into another field that it differs
+// from but for case.
+func TestDecodeIntoFieldsOfOtherNames(t *testing.T) {
+	t.Parallel()
+	key := newPair(t, "k1", "ES256")
+	claims, err := verifier(t, newWorld(key), newClock().now).Verify(t.Context(), key.access(start, object{"role": "low", "Plan": "silver", "base": object{"role": "base", "ROLE": "no"}}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, c := range map[string]struct{ into, want any }{
+		"an unexported field": {&struct {
+			role string
+			Up   string `json:"ROLE"`
+		}{}, `{"ROLE":""}`},
+		"a struct embedded under a name": {&struct {
+			Base `json:"base"`
+			Up   string `json:"ROLE"`
+		}{}, `{"base":{"role":"base"},"ROLE":""}`},
+		"an embedded struct": {&struct {
+			*Base
+			Up string `json:"ROLE"`
+		}{}, `{"role":"low","ROLE":""}`},
+		"an unexported embedded struct": {&struct {
+			hidden
+			Up string `json:"PLAN"`
+		}{}, `{"plan":"gold","PLAN":""}`},
+		"two that rule each other out": {&struct {
+			Plain
+			Other
+			Up string `json:"PLAN"`
+		}{}, `{"PLAN":""}`},
+		"two that rule out a deeper one": {&struct {
+			Plain
+			Other
+			Below
+			Up string `json:"PLAN"`
+		}{}, `{"PLAN":""}`},
+		"one with a tag beside one without": {&struct {
+			Plain
+			Tagged
+			Up string `json:"PLAN"`
+		}{}, `{"Plan":"silver","PLAN":""}`},
+		"two that differ but for case": {&struct {
+			hidden
+			Plain
+			Up string `json:"PLAN"`
+		}{}, `{"plan":"gold","Plan":"silver","PLAN":""}`},
+		"one that is left out": {&struct {
+			Skipped string `json:"-"`
+			Role    string
+			Up      string `json:"ROLE,omitempty"`
+		}{}, `{"Role":""}`},
+		"one that embeds itself": {&struct {
+			*Third
+			Up string `json:"ROLE"`
+		}{}, `{"role":"low","Deep":null,"ROLE":""}`},
+	} {
+		if err := claims.Decode(c.into); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+		if got := text(c.into); got != c.want {
+			t.Errorf("%s: %s, want %s", name, got, c.want)
+		}
+	}
+}
