@@ -8,5 +8,5 @@
 // cooldown. Answers are bounded, redirects are not followed, and of what comes
 // only keys are taken that can verify signatures, each with one algorithm. What
 // was fetched once stays good for a stated time while the issuer can't be
-// reached, also beyond the process where there is a [Store].
+// reached or publishes no key, also beyond the process where there is a [Store].
 package jwks

@@ -36,7 +36,9 @@ type keySet struct {
 const KeyIgnored = "a key is passed over"
 
 // parse reads a JWK Set (RFC 7517 §5). Keys that can't be used are passed over
-// with a line in the log; a set without any that can is an error.
+// with a line in the log; a set without any that can is an error. It is what an
+// issuer answers that has not loaded its keys yet, as Gatehouse does: it must not
+// turn every token into one of an unknown key, nor take the last good keys away.
 func (s *Source) parse(body []byte) (keySet, error) {
 	var answer map[string]json.RawMessage // a struct would take "KEYS" too
 	var all []json.RawMessage

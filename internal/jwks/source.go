@@ -16,7 +16,7 @@ import (
 // How the keys are kept.
 const (
 	fetchTimeout = 3 * time.Second  // for the whole fetch
-	refreshEvery = 10 * time.Minute // so long at most is a withdrawn key believed, while the issuer can be reached
+	refreshEvery = 10 * time.Minute // so long at most is a withdrawn key believed, while the issuer publishes others
 	maxAge       = 24 * time.Hour   // so long at most are keys believed that can't be refreshed
 	cooldown     = 10 * time.Second // between two fetches that unknown key ids cause
 	maxBackoff   = 30 * time.Second // between two tries while the fetch fails
