@@ -54,7 +54,7 @@ func (f *function) ask(ctx context.Context, s *subject) (map[string]any, error) 
 	done := make(chan result, 1)
 	go func() {
 		claims, err := f.answer(ctx, about)
-		f.gate.leave(!errors.Is(ctx.Err(), context.DeadlineExceeded))
+		f.gate.leave(outcomeOf(ctx, ctx.Err() != nil))
 		done <- result{claims, err}
 	}()
 	select {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -132,6 +133,27 @@ func TestFunctionThatNeverReturns(t *testing.T) {
 	if _, err := set.Evaluate(t.Context(), about()); !strings.Contains(err.Error(), "too many calls") {
 		t.Errorf("the 65th: %v", err)
 	}
+}
+
+// Clients who leave say nothing of the function: it is left alone after five that were not.
+func TestFunctionWhoseClientsLeave(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		set := calling(t, func(ctx context.Context, _ claims.Subject) (map[string]any, error) {
+			<-ctx.Done()
+			return nil, ctx.Err()
+		}, time.Second)
+		for i, stays := range []time.Duration{9, 9, 9, 9, 0, 9, 9} {
+			ctx, leave := context.WithCancel(t.Context())
+			time.AfterFunc(stays*time.Second+time.Millisecond, leave)
+			_, err := set.Evaluate(ctx, about())
+			if rests := strings.Contains(err.Error(), "did not answer lately"); rests != (i == 6) {
+				t.Errorf("call %d: %v", i, err)
+			}
+			synctest.Wait()
+			leave()
+		}
+	})
 }
 
 func TestExplain(t *testing.T) {

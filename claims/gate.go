@@ -2,6 +2,7 @@ package claims
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -12,6 +13,26 @@ const (
 	// shutFor is how long it stays shut. The first call afterwards that is not answered shuts it again.
 	shutFor = 5 * time.Second
 )
+
+// outcome is how a call ended.
+type outcome int
+
+const (
+	answered outcome = iota
+	unanswered
+	abandoned // by its client, which says nothing of the other side
+)
+
+// outcomeOf says how a call ended with this context; silent is one without an answer.
+func outcomeOf(ctx context.Context, silent bool) outcome {
+	switch {
+	case !silent:
+		return answered
+	case errors.Is(ctx.Err(), context.Canceled):
+		return abandoned
+	}
+	return unanswered
+}
 
 // gate stands before something that may hang: it lets so many calls in at once,
 // and none for a while after several were not answered.
@@ -55,15 +76,16 @@ func (g *gate) shut() bool {
 	return g.now().Before(g.shutUntil)
 }
 
-func (g *gate) leave(answered bool) {
+func (g *gate) leave(how outcome) {
 	<-g.slots
 	g.mutex.Lock()
 	defer g.mutex.Unlock()
-	if answered {
+	switch how {
+	case answered:
 		g.unanswered = 0
-		return
-	}
-	if g.unanswered++; g.unanswered >= shutAfter {
-		g.shutUntil = g.now().Add(shutFor)
+	case unanswered:
+		if g.unanswered++; g.unanswered >= shutAfter {
+			g.shutUntil = g.now().Add(shutFor)
+		}
 	}
 }

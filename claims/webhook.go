@@ -135,12 +135,12 @@ func (h *webhook) ask(ctx context.Context, s *subject) (map[string]any, error) {
 	for attempt := 1; ; attempt++ {
 		answer, again, err := h.send(ctx, id, body)
 		if err == nil {
-			h.gate.leave(true)
+			h.gate.leave(answered)
 			return h.read(answer)
 		}
 		if !again || attempt >= h.Attempts || !pause(ctx, firstBackoff<<(attempt-1)) {
-			_, unanswered := errors.AsType[*url.Error](err)
-			h.gate.leave(!unanswered || errors.Is(ctx.Err(), context.Canceled)) // whose client left says nothing of the webhook
+			_, silent := errors.AsType[*url.Error](err)
+			h.gate.leave(outcomeOf(ctx, silent))
 			return nil, withoutURL(err)
 		}
 	}

@@ -318,6 +318,40 @@ func TestWebhookThatHangsIsLeftAlone(t *testing.T) {
 	}
 }
 
+// Clients who leave say nothing of a webhook: neither that it answers nor that it does not.
+func TestWebhookWhoseClientsLeave(t *testing.T) {
+	t.Parallel()
+	entered := make(chan struct{}, 1)
+	set := asking(t, func(_ http.ResponseWriter, r *http.Request) {
+		_, _ = io.Copy(io.Discard, r.Body)
+		entered <- struct{}{}
+		<-r.Context().Done()
+	}, func(c *claims.Config) {
+		c.Webhooks[0].Timeout, c.Webhooks[0].Deadline, c.Webhooks[0].Attempts = 400*time.Millisecond, time.Minute, 1
+	})
+	resting := func(leaves bool) bool {
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		done := make(chan error)
+		go func() { _, err := set.Evaluate(ctx, about()); done <- err }()
+		select {
+		case <-entered:
+		case err := <-done:
+			return strings.Contains(err.Error(), "did not answer lately")
+		}
+		if leaves {
+			cancel()
+		}
+		<-done
+		return false
+	}
+	for i, leaves := range []bool{true, false, false, true, false, false, true, true, true, false, false} {
+		if got, want := resting(leaves), i == 10; got != want {
+			t.Errorf("call %d: it rests: %v", i, got)
+		}
+	}
+}
+
 // Who waits for a slot waits no longer than the deadline.
 func TestWebhookThatIsBusy(t *testing.T) {
 	t.Parallel()
