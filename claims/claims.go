@@ -189,9 +189,9 @@ func (s *Set) Evaluate(ctx context.Context, about Subject) (map[string]any, erro
 	claims := make(map[string]any, len(s.local))
 	for i := range s.local {
 		r := &s.local[i]
-		v, _, err := s.settle(ctx, r, sub)
+		v, fellBack, err := s.settle(ctx, r, sub)
 		switch {
-		case err == nil:
+		case err == nil, fellBack:
 			claims[r.name] = v
 		case !errors.Is(err, errAbsent):
 			return nil, err
@@ -206,7 +206,8 @@ func (s *Set) Evaluate(ctx context.Context, about Subject) (map[string]any, erro
 	return claims, nil
 }
 
-// settle evaluates a rule that asks nobody outside, and falls back to its default.
+// settle evaluates a rule that asks nobody outside, and falls back to its
+// default: with the error where it stands for a failure.
 func (s *Set) settle(ctx context.Context, r *rule, sub *subject) (v any, fellBack bool, err error) {
 	v, err = r.source.value(ctx, sub)
 	if err == nil {
@@ -222,8 +223,9 @@ func (s *Set) settle(ctx context.Context, r *rule, sub *subject) (v any, fellBac
 		return nil, false, errAbsent
 	case !r.hasFallback:
 		return nil, false, fmt.Errorf("claim %q: %w", r.name, err)
-	case err != nil && !absent:
-		s.logger.WarnContext(ctx, "a claim's default stands for a failure", "claim", r.name, "error", err)
+	case err == nil, absent:
+		return r.fallback, true, nil
 	}
-	return r.fallback, true, nil
+	s.logger.WarnContext(ctx, "a claim's default stands for a failure", "claim", r.name, "error", err)
+	return r.fallback, true, fmt.Errorf("claim %q: %w", r.name, err)
 }

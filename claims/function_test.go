@@ -162,7 +162,8 @@ func TestExplain(t *testing.T) {
 		c.Rules = append(c.Rules,
 			claims.Rule{Name: "x", Expression: "user.attributes.nothing"},
 			claims.Rule{Name: "y", Expression: "user.attributes.nothing", Default: json.RawMessage(`1`)},
-			claims.Rule{Name: "z", Expression: "user.attributes.off / 0"})
+			claims.Rule{Name: "z", Expression: "user.attributes.off / 0"},
+			claims.Rule{Name: "zz", Expression: "user.attributes.off / 0", Default: json.RawMessage(`4`)})
 		c.Function = func(context.Context, claims.Subject) (map[string]any, error) {
 			return map[string]any{"g": 1, "f": 2}, nil
 		}
@@ -178,7 +179,11 @@ func TestExplain(t *testing.T) {
 	if !errors.Is(got["z"].Err, claims.ErrEvaluation) || got["z"].Value != nil {
 		t.Errorf("z is %+v", got["z"])
 	}
+	if zz := got["zz"]; !errors.Is(zz.Err, claims.ErrEvaluation) || zz.Value != json.Number("4") || !zz.Default || zz.Absent {
+		t.Errorf("with a default it is %+v", zz)
+	}
 	delete(got, "z")
+	delete(got, "zz")
 	hook := got["plan"].From
 	want := map[string]claims.Explained{
 		"is_staff": {Name: "is_staff", Value: false, From: "attribute is_staff"},
