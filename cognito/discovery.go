@@ -101,9 +101,16 @@ func (d *discovery) fly(ctx context.Context, f *jwks.Flight) {
 	at := d.now()
 	if err != nil {
 		m, at = d.recall(ctx)
-	} else {
-		d.keep(ctx, body, at)
 	}
+	d.accept(m, at, err)
+	f.Land(err)
+	if err == nil {
+		d.keep(ctx, body, at) // nobody who waits for the metadata waits for the store
+	}
+}
+
+// accept takes what a fetch, or the store, has brought; the zero time says that there is nothing.
+func (d *discovery) accept(m metadata, at time.Time, err error) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.flight = nil
@@ -118,7 +125,6 @@ func (d *discovery) fly(ctx context.Context, f *jwks.Flight) {
 		d.failed++
 		d.logger.Warn("fetching the metadata", "url", d.url, "error", err, "failures", d.failures)
 	}
-	f.Land(err)
 }
 
 // counts returns how many fetches were begun, and how many have failed.

@@ -26,6 +26,7 @@ type library struct {
 	mu     sync.Mutex
 	bodies map[string][]byte
 	at     time.Time
+	saved  chan struct{} // one for each document
 }
 
 func (l *library) SaveKeySet(_ context.Context, url string, body []byte, at time.Time) error {
@@ -35,6 +36,7 @@ func (l *library) SaveKeySet(_ context.Context, url string, body []byte, at time
 		l.bodies = map[string][]byte{}
 	}
 	l.bodies[url], l.at = body, at
+	l.saved <- struct{}{}
 	return nil
 }
 
@@ -121,7 +123,7 @@ func TestBadMetadata(t *testing.T) {
 // for a day.
 func TestMetadataDuringAnOutage(t *testing.T) {
 	t.Parallel()
-	p, c, kept := pool(t), newClock(), &library{}
+	p, c, kept := pool(t), newClock(), &library{saved: make(chan struct{}, 9)}
 	anew := func() *cognito.Verifier {
 		return provider(t, p, func(cfg *cognito.Config) {
 			cfg.Now, cfg.Store, cfg.App = c.now, kept, &cognito.App{ClientID: cognitotest.ClientID}
@@ -131,6 +133,9 @@ func TestMetadataDuringAnOutage(t *testing.T) {
 	v := anew()
 	if _, err := v.VerifyID(t.Context(), sign()); err != nil {
 		t.Fatal(err)
+	}
+	for range 2 { // metadata and keys
+		<-kept.saved
 	}
 	p.SetMetadata(cognitotest.Metadata{Mode: cognitotest.Down})
 	p.SetMode(cognitotest.Down)
@@ -165,6 +170,40 @@ func TestMetadataDuringAnOutage(t *testing.T) {
 	if _, err := anew().VerifyID(t.Context(), sign()); !errors.Is(err, cognito.ErrKeysUnavailable) {
 		t.Errorf("with another's metadata kept: %v", err)
 	}
+}
+
+// hangingStore keeps nothing, until it is told that it takes too long.
+type hangingStore struct{ library }
+
+func (*hangingStore) SaveKeySet(ctx context.Context, _ string, _ []byte, _ time.Time) error {
+	<-ctx.Done()
+	return ctx.Err()
+}
+
+// TestNobodyWaitsForTheStore has a store that hangs: metadata and keys are there
+// when they were fetched.
+func TestNobodyWaitsForTheStore(t *testing.T) {
+	t.Parallel()
+	const issuer = "https://idp.test"
+	key := cognitotest.NewKey()
+	synctest.Test(t, func(t *testing.T) {
+		w := &web{answers: map[string]string{}, fetches: map[string]int{}}
+		w.set(issuer+"/.well-known/openid-configuration", claims{"issuer": issuer, "jwks_uri": issuer + "/keys"})
+		w.set(issuer+"/keys", json.RawMessage(`{"keys":[`+cognitotest.JWK("kid-1", &key.PublicKey)+`]}`))
+		v, err := cognito.New(cognito.Config{
+			Name: "c", Issuer: issuer, ClientIDs: []string{cognitotest.ClientID}, OIDC: &cognito.OIDC{}, Store: &hangingStore{},
+			HTTPClient: &http.Client{Transport: w},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		begun := time.Now()
+		token := cognitotest.Sign(key, map[string]any{"kid": "kid-1"}, (&cognitotest.Pool{Issuer: issuer}).IDToken("111", begun))
+		if _, err := v.VerifyID(t.Context(), token); err != nil || time.Since(begun) > 0 {
+			t.Errorf("after %v: %v", time.Since(begun), err)
+		}
+		time.Sleep(time.Minute) // until the store was given up
+	})
 }
 
 // web answers by URL, without a network, and counts.

@@ -175,15 +175,19 @@ func TestFetchesDuringAnOutage(t *testing.T) {
 
 // shelf is a store in memory.
 type shelf struct {
-	mu   sync.Mutex
-	body []byte
-	at   time.Time
+	mu    sync.Mutex
+	body  []byte
+	at    time.Time
+	saved chan struct{} // one for each set
 }
+
+func newShelf() *shelf { return &shelf{saved: make(chan struct{}, 9)} }
 
 func (s *shelf) SaveKeySet(_ context.Context, _ string, body []byte, at time.Time) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.body, s.at = body, at
+	s.saved <- struct{}{}
 	return nil
 }
 
@@ -200,7 +204,7 @@ func (s *shelf) LoadKeySet(context.Context, string) ([]byte, time.Time, error) {
 // that an earlier process has kept serve, as long as they are not too old.
 func TestRestartDuringAnOutage(t *testing.T) {
 	t.Parallel()
-	p, c, kept := pool(t), newClock(), &shelf{}
+	p, c, kept := pool(t), newClock(), newShelf()
 	anew := func() *cognito.Verifier {
 		return verifier(t, p, func(cfg *cognito.Config) { cfg.Now, cfg.Store = c.now, kept })
 	}
@@ -213,6 +217,7 @@ func TestRestartDuringAnOutage(t *testing.T) {
 	if _, err := anew().VerifyID(t.Context(), sign()); err != nil {
 		t.Fatal(err)
 	}
+	<-kept.saved
 	p.SetMode(cognitotest.Down)
 	c.advance(time.Hour)
 	restarted := anew()

@@ -349,7 +349,7 @@ func TestReplicaRegions(t *testing.T) {
 // kept: they grow old like all others.
 func TestKeysFromTheFuture(t *testing.T) {
 	t.Parallel()
-	p, c, kept := pool(t), newClock(), &shelf{}
+	p, c, kept := pool(t), newClock(), newShelf()
 	anew := func() *cognito.Verifier {
 		return verifier(t, p, func(cfg *cognito.Config) { cfg.Now, cfg.Store = c.now, kept })
 	}
@@ -357,6 +357,7 @@ func TestKeysFromTheFuture(t *testing.T) {
 	if _, err := anew().VerifyID(t.Context(), sign()); err != nil {
 		t.Fatal(err)
 	}
+	<-kept.saved
 	kept.at = now.Add(1000 * time.Hour)
 	p.SetMode(cognitotest.Down)
 	v := anew()

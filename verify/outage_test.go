@@ -62,9 +62,10 @@ func TestWithdrawnKey(t *testing.T) {
 
 // shelf is a store in memory.
 type shelf struct {
-	mu   sync.Mutex
-	body []byte
-	at   time.Time
+	mu    sync.Mutex
+	body  []byte
+	at    time.Time
+	saved chan struct{} // one for each set
 }
 
 func (s *shelf) SaveKeySet(_ context.Context, url string, body []byte, at time.Time) error {
@@ -74,6 +75,7 @@ func (s *shelf) SaveKeySet(_ context.Context, url string, body []byte, at time.T
 		return errors.New("whose keys?")
 	}
 	s.body, s.at = body, at
+	s.saved <- struct{}{}
 	return nil
 }
 
@@ -90,7 +92,7 @@ func (s *shelf) LoadKeySet(context.Context, string) ([]byte, time.Time, error) {
 // the keys that an earlier process has kept.
 func TestRestartDuringAnOutage(t *testing.T) {
 	t.Parallel()
-	key, kept := newPair(t, "k1", "ES256"), &shelf{}
+	key, kept := newPair(t, "k1", "ES256"), &shelf{saved: make(chan struct{}, 9)}
 	w := newWorld(key)
 	anew := func() *verify.Verifier {
 		return verifier(t, w, newClock().now, func(c *verify.Config) { c.Store = kept })
@@ -98,6 +100,7 @@ func TestRestartDuringAnOutage(t *testing.T) {
 	if _, err := anew().Verify(t.Context(), key.access(start)); err != nil {
 		t.Fatal(err)
 	}
+	<-kept.saved
 	w.set(func() { w.keys = "" })
 	if _, err := anew().Verify(t.Context(), key.access(start)); err != nil {
 		t.Errorf("after a restart: %v", err)

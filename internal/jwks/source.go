@@ -67,6 +67,7 @@ type Source struct {
 	cfg    Config
 	client *http.Client
 
+	keeping    sync.Mutex // one set at a time is handed to the store
 	mu         sync.Mutex
 	keys       map[string]jws.Key
 	fetchedAt  time.Time // of keys; zero: never
@@ -189,13 +190,14 @@ func (s *Source) fly(ctx context.Context, f *Flight, asked string) {
 	s.accept(asked, set, at, err)
 	if err != nil {
 		s.recall(ctx)
-	} else {
-		s.keep(ctx, set, at)
 	}
 	s.mu.Lock()
 	s.flight = nil
 	s.mu.Unlock()
 	f.Land(err)
+	if err == nil {
+		s.keep(ctx, set, at) // nobody who waits for keys waits for the store
+	}
 }
 
 // accept takes what a fetch brought; after a failure, what was known stays.
@@ -220,9 +222,14 @@ func (s *Source) accept(asked string, set keySet, at time.Time, err error) {
 	s.cfg.Logger.Warn("fetching the keys", "url", set.url, "error", err, "failures", s.failures)
 }
 
-// keep hands a set on for the next process.
+// keep hands a set on for the next process, one at a time, so that none replaces a newer one.
 func (s *Source) keep(ctx context.Context, set keySet, at time.Time) {
 	if s.cfg.Store == nil {
+		return
+	}
+	s.keeping.Lock()
+	defer s.keeping.Unlock()
+	if s.Stats().FetchedAt.After(at) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, fetchTimeout)

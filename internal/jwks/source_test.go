@@ -293,6 +293,62 @@ func TestRotationsInARow(t *testing.T) {
 	}
 }
 
+// slowStore keeps the last set that is saved, and is slow about the first.
+type slowStore struct {
+	free chan struct{} // the first is saved when it is closed
+	mu   sync.Mutex
+	last string
+	once bool
+}
+
+func (s *slowStore) SaveKeySet(ctx context.Context, _ string, body []byte, _ time.Time) error {
+	s.mu.Lock()
+	first := !s.once
+	s.once = true
+	s.mu.Unlock()
+	if first {
+		select {
+		case <-s.free:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = string(body)
+	return nil
+}
+
+func (s *slowStore) LoadKeySet(context.Context, string) ([]byte, time.Time, error) {
+	return nil, time.Time{}, errors.New("nothing is kept")
+}
+
+// TestNobodyWaitsForTheStore has a store that hangs: keys are there when they
+// were fetched, and the newest ones are kept in the end.
+func TestNobodyWaitsForTheStore(t *testing.T) {
+	t.Parallel()
+	_, e, _ := keys(t)
+	synctest.Test(t, func(t *testing.T) {
+		i, kept := &issuer{}, &slowStore{free: make(chan struct{})}
+		s := source(t, i, func(c *jwks.Config) { c.Store = kept })
+		var newest string
+		for _, kid := range []string{"a", "b"} {
+			time.Sleep(time.Second)
+			begun := time.Now()
+			newest = body(t, publicJWK(t, e, map[string]any{"kid": kid}))
+			i.publish(newest, "")
+			if _, err := s.Key(t.Context(), kid); err != nil || time.Since(begun) > 0 {
+				t.Errorf("the key %s after %v: %v", kid, time.Since(begun), err)
+			}
+		}
+		close(kept.free)
+		synctest.Wait()
+		if kept.last != newest {
+			t.Errorf("kept is %s", kept.last)
+		}
+	})
+}
+
 // TestLocate finds out where the keys are before it fetches them.
 func TestLocate(t *testing.T) {
 	t.Parallel()
