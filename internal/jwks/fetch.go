@@ -86,7 +86,7 @@ func Get(ctx context.Context, client *http.Client, url string) (body []byte, hea
 // FreshFor is how long an answer is taken before the next fetch: for as long as
 // it says (RFC 9111 §5.2.2.1), at least a second, but not longer than most.
 func FreshFor(header http.Header, most time.Duration) time.Duration {
-	for directive := range strings.SplitSeq(header.Get("Cache-Control"), ",") {
+	for directive := range strings.SplitSeq(strings.Join(header.Values("Cache-Control"), ","), ",") {
 		name, value, _ := strings.Cut(strings.TrimSpace(directive), "=")
 		seconds, err := strconv.ParseUint(value, 10, 31)
 		if strings.EqualFold(name, "max-age") && err == nil && seconds > 0 {

@@ -268,6 +268,19 @@ func TestFreshness(t *testing.T) {
 	}
 }
 
+// TestFreshForOfSeveralLines reads a list that proxies have spread over lines
+// (RFC 9110 §5.3).
+func TestFreshForOfSeveralLines(t *testing.T) {
+	t.Parallel()
+	for want, lines := range map[time.Duration][]string{
+		time.Minute: {"public", "must-revalidate, max-age=60"}, 30 * time.Second: {"max-age=30", "max-age=60"}, 10 * time.Minute: {"public", ""},
+	} {
+		if got := jwks.FreshFor(http.Header{"Cache-Control": lines}, 10*time.Minute); got != want {
+			t.Errorf("%q: %v, want %v", lines, got, want)
+		}
+	}
+}
+
 // TestRotationsInARow publishes one new key after the other, faster than the
 // cooldown: who asks for what is there is never refused.
 func TestRotationsInARow(t *testing.T) {
