@@ -112,6 +112,23 @@ func TestClaimsAreBounded(t *testing.T) {
 	}
 }
 
+// TestSubjectsAreBounded has subjects of other characters than ASCII: they may be
+// there, but make no subject longer than 255 of ASCII are.
+func TestSubjectsAreBounded(t *testing.T) {
+	t.Parallel()
+	p := pool(t)
+	v := verifier(t, p, nil)
+	for sub, want := range map[string]error{
+		strings.Repeat("a", 255): nil, strings.Repeat("é", 127): nil, strings.Repeat("漢", 85): nil, "f:0b5e:jürgen": nil,
+		strings.Repeat("é", 128): cognito.ErrSubject, strings.Repeat("漢", 86): cognito.ErrSubject, strings.Repeat("😀", 164): cognito.ErrSubject,
+	} {
+		got, err := v.VerifyID(t.Context(), p.Sign("kid-1", p.ID("111", now).With(claims{"sub": sub})))
+		if !errors.Is(err, want) || err == nil && got.Subject != sub {
+			t.Errorf("%.20q of %d bytes: %v, want %v", sub, len(sub), err, want)
+		}
+	}
+}
+
 // TestWhatIsNoAddress has e-mail claims that a mailer would read as an address,
 // and another as another one: each is dropped, and the sign-in goes on.
 func TestWhatIsNoAddress(t *testing.T) {

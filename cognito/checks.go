@@ -35,7 +35,7 @@ var checks = []check{
 		return nil
 	}},
 	{"subject", "form", func(_ context.Context, _ *Verifier, t *token) error {
-		if !isClean(t.text("sub"), maxSubject) {
+		if sub := t.text("sub"); len(sub) > maxSubject || !isClean(sub, maxSubject) {
 			return ErrSubject
 		}
 		return nil

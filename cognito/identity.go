@@ -7,9 +7,12 @@ import (
 	"unicode/utf8"
 )
 
+// maxSubject is how long a subject can be, in bytes: OpenID Connect Core §2 allows
+// 255 ASCII characters. Some providers put others into it, where it is as short.
+const maxSubject = 255
+
 // What is kept of a claim, in characters; a longer one is not.
 const (
-	maxSubject  = 255
 	maxUsername = 1024 // whoever needs a shorter name cuts it
 	maxName     = 150
 	maxEmail    = 254 // RFC 5321 §4.5.3.1.3

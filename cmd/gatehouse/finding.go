@@ -83,7 +83,7 @@ var cures = []struct {
 	{cognito.ErrAlgorithm, "a pool signs by RS256; of an OpenID provider list what it signs with in `algorithms`"},
 	{cognito.ErrHeader, "forged: no provider puts keys into the header"},
 	{cognito.ErrNoExpiry, "the provider must put `exp` into its tokens"},
-	{cognito.ErrSubject, "the provider must put `sub` into its tokens: a text of at most 255 characters"},
+	{cognito.ErrSubject, "the provider must put `sub` into its tokens: a text of at most 255 bytes"},
 }
 
 func cureOf(err error) string {
