@@ -60,7 +60,7 @@ type Config struct {
 type Verifier struct {
 	config    Config
 	client    *http.Client
-	issuers   []string
+	issuers   []string                // each exactly as "iss" must be
 	keys      map[string]*jwks.Source // by issuer
 	sources   []*jwks.Source          // each of them once
 	discovery *discovery              // nil: all is configured
@@ -184,10 +184,6 @@ func isLabel(s string) bool {
 
 // Name returns Config.Name.
 func (v *Verifier) Name() string { return v.config.Name }
-
-// Issuers returns the issuers whose tokens are taken, each exactly as "iss" must
-// be.
-func (v *Verifier) Issuers() []string { return slices.Clone(v.issuers) }
 
 // canonical is the issuer that "iss" stands for: all issuers of a pool, and the
 // aliases of an OpenID provider's, know the same subjects. Tenants are issuers of

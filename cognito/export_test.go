@@ -1,0 +1,4 @@
+package cognito
+
+// Issuers are those whose tokens are taken.
+func (v *Verifier) Issuers() []string { return v.issuers }
