@@ -1,61 +1,7 @@
 import assert from "node:assert/strict";
-import { beforeEach, test } from "node:test";
-import { createGatehouse, GatehouseError } from "../dist/index.js";
-
-let count = 0;
-
-/** A storage as browsers have it, shared by every client of a test. */
-function storage() {
-  const items = new Map();
-  return {
-    getItem: (key) => items.get(key) ?? null,
-    setItem: (key, value) => void items.set(key, value),
-    removeItem: (key) => void items.delete(key),
-    keys: () => [...items.keys()],
-    values: () => [...items.values()],
-  };
-}
-
-/** Answers requests by path, and keeps what came. */
-function server(routes = {}) {
-  const requests = [];
-  let tokens = 0;
-  const grant = () => {
-    tokens++;
-    return json(200, {
-      access_token: `access-${tokens}`, token_type: "Bearer", expires_in: 300, expires: 0,
-      refresh_expires_in: 1, session_expires_in: 1, CSRF_token: `csrf-${tokens}`,
-    });
-  };
-  const all = { "/auth/sign-in/": grant, "/auth/social-exchange/": grant, "/auth/refresh/": grant, "/auth/logoff/": () => json(200, {}), ...routes };
-  const fetch = async (request) => {
-    const { pathname } = new URL(request.url);
-    requests.push({ path: pathname, authorization: request.headers.get("Authorization"), credentials: request.credentials, body: await request.text() });
-    return all[pathname](requests.at(-1), grant);
-  };
-  return { fetch, requests, to: (path) => requests.filter((r) => r.path === path) };
-}
-
-const json = (status, body, headers = {}) =>
-  new Response(JSON.stringify(body), {
-    status,
-    headers: { "Content-Type": status < 400 ? "application/json" : "application/problem+json", ...headers },
-  });
-
-const problem = (status, code, headers) =>
-  json(status, { type: `urn:gatehouse:problem:${code}`, title: code, status, detail: code, code, retryable: status === 503 }, headers);
-
-/** A client of its own origin, so that tests do not meet in the lock or the channel. */
-function client(fetch, options = {}) {
-  return createGatehouse({ baseUrl: `http://auth-${count}.test`, services: ["http://orders.test"], fetch, ...options });
-}
-
-const credentials = { username: "alice", password: "correct horse battery" };
-
-beforeEach(() => {
-  count++;
-  Object.defineProperty(globalThis, "localStorage", { value: storage(), configurable: true });
-});
+import { test } from "node:test";
+import { GatehouseError } from "../dist/index.js";
+import { client, credentials, json, problem, server } from "./helpers.mjs";
 
 test("a sign-in gives an access token, which no storage ever holds", async () => {
   const s = server();
@@ -201,42 +147,4 @@ test("verify says yes, no, or that it does not know", async () => {
   assert.equal(await gatehouse.verify("t"), false);
   answer = () => problem(500, "internal_error");
   await assert.rejects(gatehouse.verify("t"), { status: 500 });
-});
-
-test("three tabs that refresh at once send one request, and each has the new token", async () => {
-  const s = server();
-  const tabs = [client(s.fetch), client(s.fetch), client(s.fetch)];
-  await Promise.all(tabs.map((t) => t.refresh()));
-  assert.equal(s.to("/auth/refresh/").length, 1);
-  assert.deepEqual(tabs.map((t) => t.accessToken), ["access-1", "access-1", "access-1"]);
-});
-
-test("a tab that hears nothing of a sibling's grant refreshes by itself", async () => {
-  const s = server();
-  const gatehouse = client(s.fetch);
-  // The sibling has counted its grant, and was closed before its message left.
-  localStorage.setItem(`http://auth-${count}.test/auth epoch`, "9");
-  await gatehouse.refresh();
-  assert.equal(s.to("/auth/refresh/").length, 1);
-  assert.equal(localStorage.getItem(`http://auth-${count}.test/auth epoch`), "10");
-});
-
-test("a logoff in one tab is one in all", async () => {
-  const s = server();
-  const told = Promise.withResolvers();
-  const [first, second] = [client(s.fetch), client(s.fetch, { onSignedOut: () => told.resolve() })];
-  await first.signIn(credentials);
-  await second.refresh();
-  await first.logoff();
-  await told.promise;
-  assert.equal(second.accessToken, undefined);
-});
-
-test("where the browser forbids the storage, the client works without", async () => {
-  Object.defineProperty(globalThis, "localStorage", { get() { throw new Error("denied"); }, configurable: true });
-  const s = server();
-  const gatehouse = client(s.fetch);
-  await gatehouse.signIn(credentials);
-  await gatehouse.refresh();
-  assert.deepEqual(JSON.parse(s.requests[1].body), { CSRF_token: "csrf-1" });
 });
