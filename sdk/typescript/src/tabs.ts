@@ -15,6 +15,7 @@ export class Tabs<Grant> {
   private readonly channel: BroadcastChannel | undefined;
   private ownCSRF: string | undefined;
   private seen: number;
+  private last: Promise<unknown> = Promise.resolve();
   private arrived: (() => void) | undefined;
 
   constructor(private readonly key: string) {
@@ -37,12 +38,21 @@ export class Tabs<Grant> {
     return this.storage?.getItem(`${this.key} csrf`) ?? this.ownCSRF;
   }
 
-  /** Runs the task while no other tab runs one. */
+  /** Runs the task while no other tab runs one; where there is no lock, while this tab runs no other. */
   async exclusively<T>(task: () => Promise<T>): Promise<T> {
-    if (typeof navigator === "undefined" || navigator.locks === undefined) return task();
     let result: Promise<T> | undefined;
-    await navigator.locks.request(`gatehouse ${this.key}`, () => (result = task()).catch(() => {}));
-    return result as Promise<T>; // the lock's callback has run
+    try {
+      await globalThis.navigator?.locks?.request(`gatehouse ${this.key}`, () => (result = task()).catch(() => {}));
+    } catch {
+      // A sandboxed frame may have the lock and not use it.
+    }
+    return result ?? this.inTurn(task);
+  }
+
+  private inTurn<T>(task: () => Promise<T>): Promise<T> {
+    const turn = this.last.then(task);
+    this.last = turn.catch(() => {});
+    return turn;
   }
 
   /** How many grants this tab knows of. */
@@ -62,14 +72,14 @@ export class Tabs<Grant> {
   /** Tells the other tabs of a grant. */
   granted(grant: Grant, csrf: string): void {
     this.ownCSRF = csrf;
-    this.storage?.setItem(`${this.key} csrf`, csrf);
+    this.store("csrf", csrf);
     this.announce({ grant, csrf });
   }
 
   /** Tells the other tabs that the session is over. */
   ended(): void {
     this.ownCSRF = undefined;
-    this.storage?.removeItem(`${this.key} csrf`);
+    this.unstore("csrf");
     this.announce({});
   }
 
@@ -90,8 +100,25 @@ export class Tabs<Grant> {
 
   private announce(message: { grant?: Grant; csrf?: string }): void {
     this.seen = Math.max(this.seen, this.epoch) + 1;
-    this.storage?.setItem(`${this.key} epoch`, String(this.seen));
+    this.store("epoch", String(this.seen));
     this.channel?.postMessage({ epoch: this.seen, ...message });
+  }
+
+  /** Stores the value. Where the storage is full, memory and the channel have it; an older one would hide it. */
+  private store(name: string, value: string): void {
+    try {
+      this.storage?.setItem(`${this.key} ${name}`, value);
+    } catch {
+      this.unstore(name);
+    }
+  }
+
+  private unstore(name: string): void {
+    try {
+      this.storage?.removeItem(`${this.key} ${name}`);
+    } catch {
+      // What can't be removed was not stored.
+    }
   }
 }
 
