@@ -89,9 +89,9 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     fetch: (request) => send(new Request(request, { signal: AbortSignal.timeout(30_000) })),
   });
 
-  function adopt(grant: Grant) {
+  function adopt(grant: Grant, at: number) {
     // A little early, so that the token does not expire on its way.
-    token = { value: grant.access_token, until: Date.now() + Math.max(grant.expires_in - 5, 1) * 1000 };
+    token = { value: grant.access_token, until: at + Math.max(grant.expires_in - 5, 1) * 1000 };
   }
 
   function forget() {
@@ -99,12 +99,12 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     options.onSignedOut?.();
   }
 
-  tabs.onMessage = (grant) => (grant ? adopt(grant) : forget());
+  tabs.onMessage = (grant, at) => (grant ? adopt(grant, at) : forget());
 
   /** Takes what the server granted, or throws why it did not. */
   function accept(result: { data?: Grant; error?: unknown; response: Response }): Grant {
     if (result.data === undefined) throw responseError(result.error, result.response);
-    adopt(result.data);
+    adopt(result.data, Date.now());
     tabs.granted(result.data, result.data.CSRF_token);
     return result.data;
   }

@@ -1,15 +1,16 @@
 /**
  * What the tabs of one app share: a lock, so that one of them refreshes at a time; the
- * CSRF token; and a counter of grants, by which a tab that waited for the lock learns that
- * another has refreshed in the meantime. The grant itself goes from tab to tab as a
- * message and is never stored.
+ * CSRF token; and an epoch, the time of the last grant or log-off, by which a tab that
+ * waited for the lock learns that another has refreshed in the meantime. The grant itself
+ * goes from tab to tab as a message and is never stored. A message that is older than
+ * what a tab knows is ignored; as epochs are times, this holds without a storage, too.
  *
  * Each part is used where the platform has it. Without, every tab works for itself, and
  * the server's grace for the previous refresh token covers their races.
  */
 export class Tabs<Grant> {
-  /** Called with a grant from another tab, or without one when another has signed out. */
-  onMessage: (grant: Grant | undefined) => void = () => {};
+  /** Called with a grant from another tab and its time, or without one when another has signed out. */
+  onMessage: (grant: Grant | undefined, at: number) => void = () => {};
 
   private readonly storage = localStorageOrNone();
   private readonly channel: BroadcastChannel | undefined;
@@ -28,8 +29,8 @@ export class Tabs<Grant> {
       if (data.epoch < this.seen) return;
       this.seen = data.epoch;
       this.ownCSRF = data.csrf;
-      this.onMessage(data.grant);
       this.arrived?.();
+      this.onMessage(data.grant, Math.min(data.epoch, Date.now()));
     };
   }
 
@@ -55,7 +56,7 @@ export class Tabs<Grant> {
     return turn;
   }
 
-  /** How many grants this tab knows of. */
+  /** The epoch that this tab knows of. */
   get known(): number {
     return this.seen;
   }
@@ -99,7 +100,7 @@ export class Tabs<Grant> {
   }
 
   private announce(message: { grant?: Grant; csrf?: string }): void {
-    this.seen = Math.max(this.seen, this.epoch) + 1;
+    this.seen = Math.max(Date.now(), this.seen, this.epoch + 1); // a clock may be set back
     this.store("epoch", String(this.seen));
     this.channel?.postMessage({ epoch: this.seen, ...message });
   }

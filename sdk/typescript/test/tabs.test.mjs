@@ -9,6 +9,10 @@ function useLocks(t, value) {
   t.after(() => Object.defineProperty(navigator, "locks", { value: locks, configurable: true }));
 }
 
+function forbidStorage() {
+  Object.defineProperty(globalThis, "localStorage", { get() { throw new Error("denied"); }, configurable: true });
+}
+
 const denied = async () => { throw new DOMException("The lock is denied here.", "SecurityError"); };
 
 test("three tabs that refresh at once send one request, and each has the new token", async () => {
@@ -26,7 +30,7 @@ test("a tab that hears nothing of a sibling's grant refreshes by itself", async 
   localStorage.setItem(`${key()} epoch`, "9");
   await gatehouse.refresh();
   assert.equal(s.to("/auth/refresh/").length, 1);
-  assert.equal(localStorage.getItem(`${key()} epoch`), "10");
+  assert.ok(Number(localStorage.getItem(`${key()} epoch`)) > 9);
 });
 
 test("a logoff in one tab is one in all", async () => {
@@ -40,8 +44,83 @@ test("a logoff in one tab is one in all", async () => {
   assert.equal(second.accessToken, undefined);
 });
 
+test("a logoff in a new tab reaches the others after the storage was cleared", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"] });
+  const s = server();
+  const told = Promise.withResolvers();
+  const first = client(s.fetch, { onSignedOut: () => told.resolve() });
+  await first.signIn(credentials);
+  for (let n = 0; n < 3; n++) await first.refresh();
+  useStorage(storage());
+  t.mock.timers.tick(1000);
+  const second = client(s.fetch);
+  await second.signIn(credentials);
+  await second.logoff();
+  await told.promise;
+  assert.equal(first.accessToken, undefined);
+});
+
+test("a logoff reaches the tabs where the browser forbids the storage", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"] });
+  forbidStorage();
+  const s = server();
+  const told = Promise.withResolvers();
+  const [first, second] = [client(s.fetch, { onSignedOut: () => told.resolve() }), client(s.fetch)];
+  await first.signIn(credentials);
+  for (let n = 0; n < 3; n++) await first.refresh();
+  await second.logoff();
+  await told.promise;
+  assert.equal(first.accessToken, undefined);
+});
+
+for (const [what, forbid] of [["", () => {}], [", also where the browser forbids the storage", forbidStorage]]) {
+  test(`a late word of an old logoff does not end a new session${what}`, async (t) => {
+    t.mock.timers.enable({ apis: ["Date"] });
+    forbid();
+    const s = server();
+    let ended = 0;
+    const gatehouse = client(s.fetch, { onSignedOut: () => ended++ });
+    const old = Date.now();
+    t.mock.timers.tick(1000);
+    await gatehouse.signIn(credentials);
+    const sibling = new BroadcastChannel(`gatehouse ${key()}`);
+    t.after(() => sibling.close());
+    sibling.postMessage({ epoch: old });
+    sibling.postMessage({ epoch: Date.now() + 1, grant: { access_token: "access-9", expires_in: 300 }, csrf: "csrf-9" });
+    while (gatehouse.accessToken === "access-1") await new Promise(setImmediate);
+    assert.equal(gatehouse.accessToken, "access-9", "the word after it has come");
+    assert.equal(ended, 0);
+  });
+}
+
+test("a logoff is one in all tabs after the clock was set back", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"], now: 3_600_000 });
+  const s = server();
+  const told = Promise.withResolvers();
+  const [first, second] = [client(s.fetch), client(s.fetch, { onSignedOut: () => told.resolve() })];
+  await first.signIn(credentials);
+  await second.refresh();
+  t.mock.timers.setTime(0);
+  await first.logoff();
+  await told.promise;
+  assert.equal(second.accessToken, undefined);
+});
+
+test("a grant that a tab hears of late is not good for longer", async (t) => {
+  t.mock.timers.enable({ apis: ["Date"] });
+  const s = server();
+  const [first, second] = [client(s.fetch), client(s.fetch)];
+  await first.signIn(credentials);
+  t.mock.timers.tick(200_000); // the machine sleeps, and the message with it
+  await second.refresh();
+  assert.equal(s.to("/auth/refresh/").length, 0, "the message has come");
+  assert.equal(second.accessToken, "access-1");
+  t.mock.timers.tick(100_000);
+  assert.equal(second.accessToken, undefined);
+});
+
 test("where the browser forbids the storage, the client works without", async () => {
-  Object.defineProperty(globalThis, "localStorage", { get() { throw new Error("denied"); }, configurable: true });
+  forbidStorage();
   const s = server();
   const gatehouse = client(s.fetch);
   await gatehouse.signIn(credentials);
