@@ -6,7 +6,7 @@
  */
 import createClient, { type Client } from "openapi-fetch";
 import type { components, paths } from "./api.gen.js";
-import { GatehouseError, responseError } from "./errors.js";
+import { type Answer, answer, GatehouseError, isTokenNotValid, noAnswer } from "./errors.js";
 import { Tabs } from "./tabs.js";
 
 export { GatehouseError } from "./errors.js";
@@ -28,7 +28,7 @@ export interface GatehouseOptions {
    * access token to: `["https://orders.example.com"]`.
    */
   services?: string[];
-  /** Called when the session has ended, in this tab or in another. */
+  /** Called when the session has ended, in this tab or in another, and when it can't be refreshed for want of a CSRF token. */
   onSignedOut?: () => void;
   /** Sends the requests; the global `fetch` unless given. */
   fetch?: (request: Request) => Promise<Response>;
@@ -42,11 +42,15 @@ export interface Gatehouse {
   exchange(tokens: Schemas["IDPTokens"]): Promise<Grant>;
   /**
    * Gets a new access token. Calls at the same time, in all tabs, share one request.
-   * It rejects with `signedOut` when the session is over; any other rejection leaves
-   * the session as it is, and the call may be repeated.
+   * It rejects with `signedOut` when the session is over, or its CSRF token lost with the
+   * page's storage; any other rejection leaves the session as it is, and the call may be
+   * repeated.
    */
   refresh(): Promise<void>;
-  /** Ends the session. It resolves when the session is over, also if it was before. */
+  /**
+   * Ends the session. It resolves when the session is over, also if it was before. It rejects
+   * with `signedOut` where the CSRF token is lost: this client can't end that session.
+   */
   logoff(): Promise<void>;
   /** Asks the server whether an access token is valid. */
   verify(token: string): Promise<boolean>;
@@ -101,32 +105,36 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
 
   tabs.onMessage = (grant, at) => (grant ? adopt(grant, at) : forget());
 
-  /** Takes what the server granted, or throws why it did not. */
-  function accept(result: { data?: Grant; error?: unknown; response: Response }): Grant {
-    if (result.data === undefined) throw responseError(result.error, result.response);
-    adopt(result.data, Date.now());
-    tabs.granted(result.data, result.data.CSRF_token);
-    return result.data;
+  /** Takes what the server granted. */
+  function accept(grant: Grant): Grant {
+    if (typeof grant?.access_token !== "string") throw noAnswer(grant);
+    adopt(grant, Date.now());
+    tabs.granted(grant, grant.CSRF_token);
+    return grant;
   }
 
-  /** Forgets the session if the error says that it is over. */
-  function endIfSignedOut(error: unknown) {
-    if (!(error instanceof GatehouseError && error.signedOut)) return;
-    forget();
+  /** Forgets the session, here and in the other tabs; these come first, as the app's function may throw. */
+  function end() {
     tabs.ended();
+    forget();
   }
 
-  const csrf = () => (tabs.csrf === undefined ? {} : { CSRF_token: tabs.csrf });
+  /** Asks with the CSRF token, and forgets the session if it is over. */
+  async function askWithCSRF<T>(ask: (body: Schemas["CSRF"]) => Promise<Answer<T>>): Promise<T> {
+    const { csrf } = tabs;
+    try {
+      return await answer(ask(csrf === undefined ? {} : { CSRF_token: csrf }), csrf === undefined);
+    } catch (error) {
+      if (isTokenNotValid(error)) end();
+      else if (error instanceof GatehouseError && error.signedOut) forget(); // another tab may still have the CSRF token
+      throw error;
+    }
+  }
 
   /** Refreshes, unless another tab has done so since this one got its token. */
   async function refreshAlone(known: number) {
     if (await tabs.caughtUp(known)) return;
-    try {
-      accept(await plain.POST("/auth/refresh/", { body: csrf() }));
-    } catch (error) {
-      endIfSignedOut(error);
-      throw error;
-    }
+    accept(await askWithCSRF((body) => plain.POST("/auth/refresh/", { body })));
   }
 
   function refresh(): Promise<void> {
@@ -152,23 +160,24 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
 
   return {
     // A sign-in waits for a refresh under way, whose cookies would replace its own.
-    signIn: (body) => tabs.exclusively(async () => accept(await plain.POST("/auth/sign-in/", { body }))),
-    exchange: (body) => tabs.exclusively(async () => accept(await plain.POST("/auth/social-exchange/", { body }))),
+    signIn: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/sign-in/", { body })))),
+    exchange: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/social-exchange/", { body })))),
     refresh,
     logoff: () =>
       tabs.exclusively(async () => {
-        const { error, response } = await plain.POST("/auth/logoff/", { body: csrf() });
-        const failure = response.ok ? undefined : responseError(error, response);
-        if (failure !== undefined && !failure.signedOut) throw failure;
-        forget();
-        tabs.ended();
+        const over = (error: unknown) => {
+          if (!isTokenNotValid(error)) throw error;
+        };
+        await askWithCSRF((body) => plain.POST("/auth/logoff/", { body })).then(end, over);
       }),
     async verify(presented) {
-      const { error, response } = await plain.POST("/auth/verify/", { body: { token: presented } });
-      if (response.ok) return true;
-      const failure = responseError(error, response);
-      if (failure.code === "token_not_valid") return false;
-      throw failure;
+      try {
+        await answer(plain.POST("/auth/verify/", { body: { token: presented } }));
+        return true;
+      } catch (error) {
+        if (isTokenNotValid(error)) return false;
+        throw error;
+      }
     },
     fetch: authorized,
     get accessToken() {

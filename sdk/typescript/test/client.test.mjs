@@ -79,7 +79,7 @@ test("the access token goes to no origin that was not named", async () => {
 for (const [what, answer] of [
   ["an unavailable store", () => problem(503, "store_unavailable", { "Retry-After": "7" })],
   ["a proxy's error page", () => new Response("<h1>Bad gateway</h1>", { status: 502 })],
-  ["a missing CSRF token", () => problem(403, "csrf_failed")],
+  ["a CSRF token of another session", () => problem(403, "csrf_failed")],
   ["a 401 of somebody else", () => new Response("", { status: 401 })],
   ["a broken connection", () => { throw new TypeError("fetch failed"); }],
 ]) {
@@ -98,6 +98,38 @@ for (const [what, answer] of [
 test("an unavailable server says when to come back", async () => {
   const s = server({ "/auth/refresh/": () => problem(503, "store_unavailable", { "Retry-After": "7" }) });
   await assert.rejects(client(s.fetch).refresh(), { status: 503, code: "store_unavailable", retryable: true, retryAfter: 7 });
+});
+
+for (const [what, answer, retryAfter] of [
+  ["a proxy that says 429", () => new Response("slow down", { status: 429, headers: { "Retry-After": "3" } }), 3],
+  ["a broken connection", () => { throw new TypeError("fetch failed"); }],
+  ["a time-out", () => { throw new DOMException("The operation timed out.", "TimeoutError"); }],
+  ["a captive portal's page", () => new Response("<h1>Welcome</h1>", { status: 200 })],
+  ["somebody else's JSON", () => json(200, { welcome: true })],
+]) {
+  test(`${what} is a GatehouseError, to retry`, async () => {
+    const s = server({ "/auth/sign-in/": answer, "/auth/refresh/": answer });
+    const gatehouse = client(s.fetch);
+    for (const ask of [() => gatehouse.signIn(credentials), () => gatehouse.refresh()]) {
+      await assert.rejects(ask(), (e) => e instanceof GatehouseError && e.retryable && !e.signedOut && e.retryAfter === retryAfter);
+    }
+    assert.equal(gatehouse.accessToken, undefined);
+    assert.deepEqual(localStorage.keys(), []);
+  });
+}
+
+test("a session whose CSRF token is lost is one to sign in again for", async () => {
+  let ended = 0;
+  const refused = (r, grant) => (JSON.parse(r.body).CSRF_token ? grant() : problem(403, "csrf_failed"));
+  const s = server({ "/auth/refresh/": refused, "/auth/logoff/": refused });
+  const gatehouse = client(s.fetch, { onSignedOut: () => ended++ });
+  for (const ask of [() => gatehouse.refresh(), () => gatehouse.fetch("http://orders.test/me"), () => gatehouse.logoff()]) {
+    await assert.rejects(ask(), { status: 403, code: "csrf_failed", signedOut: true });
+  }
+  assert.equal(ended, 3);
+  await gatehouse.signIn(credentials);
+  await gatehouse.refresh();
+  assert.equal(gatehouse.accessToken, "access-2");
 });
 
 test("token_not_valid at a refresh ends the session and clears the state", async () => {

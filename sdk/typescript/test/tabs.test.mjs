@@ -13,6 +13,17 @@ function forbidStorage() {
   Object.defineProperty(globalThis, "localStorage", { get() { throw new Error("denied"); }, configurable: true });
 }
 
+/** The channel of the clients of this test. */
+function channel(t) {
+  const opened = new BroadcastChannel(`gatehouse ${key()}`);
+  t.after(() => opened.close());
+  return opened;
+}
+
+async function until(condition) {
+  while (!condition()) await new Promise(setImmediate);
+}
+
 const denied = async () => { throw new DOMException("The lock is denied here.", "SecurityError"); };
 
 test("three tabs that refresh at once send one request, and each has the new token", async () => {
@@ -42,6 +53,18 @@ test("a logoff in one tab is one in all", async () => {
   await first.logoff();
   await told.promise;
   assert.equal(second.accessToken, undefined);
+});
+
+test("a tab without a CSRF token does not sign the others out", async (t) => {
+  forbidStorage();
+  const s = server({ "/auth/refresh/": (r, grant) => (JSON.parse(r.body).CSRF_token ? grant() : problem(403, "csrf_failed")) });
+  const [first, second] = [client(s.fetch), client(s.fetch)];
+  const heard = [];
+  channel(t).onmessage = ({ data }) => heard.push(data);
+  await assert.rejects(second.refresh(), { signedOut: true });
+  await first.signIn(credentials);
+  await until(() => heard.length > 0);
+  assert.ok(heard[0].grant, "the first word is the grant");
 });
 
 test("a logoff in a new tab reaches the others after the storage was cleared", async (t) => {
@@ -83,11 +106,10 @@ for (const [what, forbid] of [["", () => {}], [", also where the browser forbids
     const old = Date.now();
     t.mock.timers.tick(1000);
     await gatehouse.signIn(credentials);
-    const sibling = new BroadcastChannel(`gatehouse ${key()}`);
-    t.after(() => sibling.close());
+    const sibling = channel(t);
     sibling.postMessage({ epoch: old });
     sibling.postMessage({ epoch: Date.now() + 1, grant: { access_token: "access-9", expires_in: 300 }, csrf: "csrf-9" });
-    while (gatehouse.accessToken === "access-1") await new Promise(setImmediate);
+    await until(() => gatehouse.accessToken !== "access-1");
     assert.equal(gatehouse.accessToken, "access-9", "the word after it has come");
     assert.equal(ended, 0);
   });
