@@ -17,6 +17,21 @@ type Schemas = components["schemas"];
 /** The answer to a sign-in, an exchange and a refresh. */
 export type Grant = Schemas["Grant"];
 
+/** The operations without a method of their own, but those that only services call. */
+export type Operations = Omit<
+  paths,
+  | "/auth/sign-in/"
+  | "/auth/social-exchange/"
+  | "/auth/code-exchange/"
+  | "/auth/refresh/"
+  | "/auth/logoff/"
+  | "/auth/introspect/"
+  | "/auth/revoke/"
+>;
+
+/** What follows the base path where an operation takes the access token; a test holds it to the contract. */
+const TAKES_TOKEN = /^\/(sessions|me|password|forward)\//;
+
 /** What {@link createGatehouse} needs to know. */
 export interface GatehouseOptions {
   /** Where Gatehouse is, without its base path: `https://auth.example.com`. */
@@ -40,6 +55,8 @@ export interface Gatehouse {
   signIn(credentials: Schemas["Credentials"]): Promise<Grant>;
   /** Opens a session with the tokens of an identity provider. */
   exchange(tokens: Schemas["IDPTokens"]): Promise<Grant>;
+  /** Opens a session with the authorization code of an identity provider. */
+  exchangeCode(code: Schemas["AuthorizationCode"]): Promise<Grant>;
   /**
    * Gets a new access token. Calls at the same time, in all tabs, share one request.
    * It rejects with `signedOut` when the session is over, or its CSRF token lost with the
@@ -62,8 +79,12 @@ export interface Gatehouse {
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** The access token, while there is a current one. Don't store it. */
   readonly accessToken: string | undefined;
-  /** The contract's other operations, typed, sent with the access token as by `fetch`. */
-  readonly api: Client<paths>;
+  /**
+   * The contract's other operations, typed: sent as by `fetch` where they take the access
+   * token, and without it, also before a sign-in, where they don't. Where one ends this
+   * session, the client is signed out.
+   */
+  readonly api: Client<Operations>;
 }
 
 /** Makes a client. Nothing is sent until it is used. */
@@ -73,7 +94,8 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
   if (typeof location !== "undefined") origins.add(location.origin);
   const trimmed = options.baseUrl.replace(/\/$/, "");
   const send = options.fetch ?? ((request: Request) => fetch(request));
-  const tabs = new Tabs<Grant>(trimmed + (options.basePath ?? "/auth"));
+  const home = trimmed + (options.basePath ?? "/auth");
+  const tabs = new Tabs<Grant>(home);
   let token: { value: string; until: number } | undefined;
   let refreshing: Promise<void> | undefined;
 
@@ -158,10 +180,22 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     return send(withToken(again, token?.value));
   }
 
+  /** Sends an operation of `api`. */
+  async function operate(request: Request): Promise<Response> {
+    const { href, searchParams } = new URL(request.url);
+    if (!TAKES_TOKEN.test(href.replace(new URL(home).href, ""))) return send(request);
+    const response = await authorized(request);
+    if (request.method !== "DELETE" || !response.ok) return response;
+    if (searchParams.get("scope") === "all") await tabs.exclusively(async () => end());
+    if (!searchParams.has("scope")) await refresh().catch(() => {}); // the session that is ended may be this one
+    return response;
+  }
+
   return {
     // A sign-in waits for a refresh under way, whose cookies would replace its own.
     signIn: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/sign-in/", { body })))),
     exchange: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/social-exchange/", { body })))),
+    exchangeCode: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/code-exchange/", { body })))),
     refresh,
     logoff: () =>
       tabs.exclusively(async () => {
@@ -183,7 +217,7 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     get accessToken() {
       return token !== undefined && Date.now() < token.until ? token.value : undefined;
     },
-    api: createClient<paths>({ ...settings, fetch: authorized }),
+    api: createClient<Operations>({ ...settings, fetch: operate }),
   };
 }
 

@@ -22,6 +22,16 @@ test("an exchange opens a session with an identity provider's tokens", async () 
   assert.equal(gatehouse.accessToken, "access-1");
 });
 
+test("an exchange opens a session with an authorization code", async () => {
+  const s = server();
+  const gatehouse = client(s.fetch);
+  const body = { code: "c", code_verifier: "v", redirect_uri: "http://app.test/" };
+  await gatehouse.exchangeCode(body);
+  assert.equal(s.requests[0].path, "/auth/code-exchange/");
+  assert.deepEqual(JSON.parse(s.requests[0].body), body);
+  assert.equal(gatehouse.accessToken, "access-1");
+});
+
 test("a refresh sends the CSRF token of the last grant, also after a reload", async () => {
   const s = server();
   await client(s.fetch).signIn(credentials);

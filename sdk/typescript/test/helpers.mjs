@@ -26,7 +26,7 @@ export function server(routes = {}) {
       refresh_expires_in: 1, session_expires_in: 1, CSRF_token: `csrf-${tokens}`,
     });
   };
-  const all = { "/auth/sign-in/": grant, "/auth/social-exchange/": grant, "/auth/refresh/": grant, "/auth/logoff/": () => json(200, {}), ...routes };
+  const all = { "/auth/sign-in/": grant, "/auth/social-exchange/": grant, "/auth/code-exchange/": grant, "/auth/refresh/": grant, "/auth/logoff/": () => json(200, {}), ...routes };
   const fetch = async (request) => {
     const { pathname } = new URL(request.url);
     requests.push({ path: pathname, authorization: request.headers.get("Authorization"), credentials: request.credentials, body: await request.text() });
