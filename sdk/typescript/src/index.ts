@@ -74,7 +74,7 @@ export interface Gatehouse {
   /**
    * `fetch` with the access token. It refreshes beforehand when there is none or it has
    * expired, and once more, repeating the request, when the service answers 401. It rejects
-   * as `refresh` does.
+   * as `refresh` does, and at once when the request's signal aborts.
    */
   fetch(input: RequestInfo | URL, init?: RequestInit): Promise<Response>;
   /** The access token, while there is a current one. Don't store it. */
@@ -170,14 +170,15 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     if (!origins.has(new URL(request.url).origin)) {
       throw new TypeError(`the access token is not meant for ${new URL(request.url).origin}; see the option services`);
     }
-    if (token === undefined || Date.now() >= token.until) await refresh();
+    if (token === undefined || Date.now() >= token.until) await unlessAborted(request.signal, refresh);
     const again = request.clone(); // a body can be sent once only
     const used = token?.value;
     const response = await send(withToken(request, used));
     if (response.status !== 401) return response;
-    if (token?.value === used) await refresh();
+    if (token?.value === used) await unlessAborted(request.signal, refresh);
+    if (token === undefined) return response; // signed out meanwhile
     await response.body?.cancel();
-    return send(withToken(again, token?.value));
+    return send(withToken(again, token.value));
   }
 
   /** Sends an operation of `api`. */
@@ -219,6 +220,17 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     },
     api: createClient<Operations>({ ...settings, fetch: operate }),
   };
+}
+
+/** Waits for the task, which goes on for others, until the signal aborts. */
+async function unlessAborted(signal: AbortSignal, task: () => Promise<void>): Promise<void> {
+  signal.throwIfAborted();
+  let abort = () => {};
+  const aborted = new Promise<void>((_, reject) => {
+    abort = () => reject(signal.reason);
+    signal.addEventListener("abort", abort);
+  });
+  await Promise.race([task(), aborted]).finally(() => signal.removeEventListener("abort", abort));
 }
 
 function withToken(request: Request, token: string | undefined): Request {

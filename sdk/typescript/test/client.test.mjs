@@ -71,6 +71,41 @@ test("a service that goes on saying 401 is asked twice, not for ever", async () 
   assert.equal(gatehouse.accessToken, "access-2");
 });
 
+for (const [what, answer] of [["succeeds", (_, grant) => grant()], ["fails", () => problem(503, "store_unavailable")]]) {
+  test(`a request that is aborted does not wait for the refresh, which ${what} later`, async () => {
+    const held = Promise.withResolvers();
+    const s = server({ "/me": () => json(200, {}), "/auth/refresh/": async (...a) => { await held.promise; return answer(...a); } });
+    const gatehouse = client(s.fetch);
+    const controller = new AbortController();
+    const [aborted, other] = [gatehouse.fetch("http://orders.test/me", { signal: controller.signal }), gatehouse.refresh()];
+    controller.abort(new Error("the user went on"));
+    await assert.rejects(aborted, /the user went on/);
+    held.resolve();
+    await (what === "fails" ? assert.rejects(other, { status: 503 }) : other);
+    assert.deepEqual(s.requests.map((r) => r.path), ["/auth/refresh/"]);
+  });
+}
+
+test("a request that was aborted before refreshes nothing", async () => {
+  const s = server();
+  await assert.rejects(client(s.fetch).fetch("http://orders.test/me", { signal: AbortSignal.abort() }), { name: "AbortError" });
+  assert.equal(s.requests.length, 0);
+});
+
+test("a request whose session ends under way is not repeated without a token", async () => {
+  const held = Promise.withResolvers();
+  const s = server({ "/buy": async () => { await held.promise; return problem(401, "token_not_valid"); } });
+  const gatehouse = client(s.fetch);
+  await gatehouse.signIn(credentials);
+  const buying = gatehouse.fetch("http://orders.test/buy", { method: "POST", body: "three" });
+  await gatehouse.logoff();
+  held.resolve();
+  const response = await buying;
+  assert.equal(response.status, 401);
+  assert.equal((await response.json()).code, "token_not_valid", "the body is there to read");
+  assert.equal(s.to("/buy").length, 1);
+});
+
 test("after a reload the first request refreshes before it is sent", async () => {
   const s = server({ "/me": () => json(200, {}) });
   const gatehouse = client(s.fetch);
@@ -172,6 +207,20 @@ test("a logoff clears the state, also when the session was over before", async (
     assert.equal(gatehouse.accessToken, undefined);
   }
 });
+
+for (const ending of ["logoff", "refresh"]) {
+  test(`an onSignedOut that throws at a ${ending} keeps no tab from hearing of it`, async () => {
+    const s = server({ "/auth/refresh/": () => problem(401, "token_not_valid") });
+    const told = Promise.withResolvers();
+    client(s.fetch, { onSignedOut: () => told.resolve() });
+    const gatehouse = client(s.fetch, { onSignedOut: () => { throw new Error("the app's"); } });
+    await gatehouse.signIn(credentials);
+    await assert.rejects(gatehouse[ending](), /the app's/);
+    await told.promise;
+    assert.equal(gatehouse.accessToken, undefined);
+    assert.ok(localStorage.keys().every((k) => !k.endsWith("csrf")));
+  });
+}
 
 test("a logoff that the server could not do is not passed off as done", async () => {
   const s = server({ "/auth/logoff/": () => problem(503, "store_unavailable") });
