@@ -43,7 +43,7 @@ export interface GatehouseOptions {
    * access token to: `["https://orders.example.com"]`.
    */
   services?: string[];
-  /** Called when the session has ended, in this tab or in another, and when it can't be refreshed for want of a CSRF token. */
+  /** Called when the session has ended, in this tab or in another, or its CSRF token is lost. */
   onSignedOut?: () => void;
   /** Sends the requests; the global `fetch` unless given. */
   fetch?: (request: Request) => Promise<Response>;
@@ -148,7 +148,8 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
       return await answer(ask(csrf === undefined ? {} : { CSRF_token: csrf }), csrf === undefined);
     } catch (error) {
       if (isTokenNotValid(error)) end();
-      else if (error instanceof GatehouseError && error.signedOut) forget(); // another tab may still have the CSRF token
+      // Where the CSRF token is lost, another tab may still have it.
+      else if (error instanceof GatehouseError && error.signedOut) forget();
       throw error;
     }
   }
@@ -192,11 +193,15 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
     return response;
   }
 
+  /** Opens a session. It waits for a refresh under way, whose cookies would replace its own. */
+  function open(ask: () => Promise<Answer<Grant>>): Promise<Grant> {
+    return tabs.exclusively(async () => accept(await answer(ask())));
+  }
+
   return {
-    // A sign-in waits for a refresh under way, whose cookies would replace its own.
-    signIn: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/sign-in/", { body })))),
-    exchange: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/social-exchange/", { body })))),
-    exchangeCode: (body) => tabs.exclusively(async () => accept(await answer(plain.POST("/auth/code-exchange/", { body })))),
+    signIn: (body) => open(() => plain.POST("/auth/sign-in/", { body })),
+    exchange: (body) => open(() => plain.POST("/auth/social-exchange/", { body })),
+    exchangeCode: (body) => open(() => plain.POST("/auth/code-exchange/", { body })),
     refresh,
     logoff: () =>
       tabs.exclusively(async () => {
@@ -222,7 +227,7 @@ export function createGatehouse(options: GatehouseOptions): Gatehouse {
   };
 }
 
-/** Waits for the task, which goes on for others, until the signal aborts. */
+/** Waits for the task, or rejects as soon as the signal aborts; the task goes on, for others. */
 async function unlessAborted(signal: AbortSignal, task: () => Promise<void>): Promise<void> {
   signal.throwIfAborted();
   let abort = () => {};

@@ -1,4 +1,4 @@
-// Signs in to a running server, refreshes, verifies and logs off, as an app does.
+// Signs in to a running server, refreshes, verifies, ends a session and logs off, as an app does.
 //
 //   GATEHOUSE_URL=http://localhost:8080 GATEHOUSE_USERNAME=… GATEHOUSE_PASSWORD=… node test/live.mjs
 import assert from "node:assert/strict";
@@ -22,7 +22,10 @@ function withCookies() {
 }
 
 let ended = 0;
-const gatehouse = createGatehouse({ baseUrl, fetch: withCookies(), onSignedOut: () => ended++ });
+const options = { baseUrl, fetch: withCookies() };
+const gatehouse = createGatehouse({ ...options, onSignedOut: () => ended++ });
+
+assert.ok((await gatehouse.api.GET("/.well-known/jwks.json")).data.keys, "nobody is signed in yet");
 
 await assert.rejects(gatehouse.signIn({ username, password: `not ${password}` }), { status: 401, signedOut: false });
 
@@ -41,8 +44,19 @@ assert.equal(await gatehouse.verify(second), true);
 const keys = await (await gatehouse.fetch(new URL("/.well-known/jwks.json", baseUrl))).json();
 assert.ok(Array.isArray(keys.keys));
 
+// A page that has the cookie, and nothing in its storage.
+await assert.rejects(createGatehouse(options).refresh(), { status: 403, code: "csrf_failed", signedOut: true });
+assert.equal(ended, 0);
+await gatehouse.refresh();
+
+const { data: { sessions } } = await gatehouse.api.GET("/auth/sessions/");
+await gatehouse.api.DELETE("/auth/sessions/{id}/", { params: { path: { id: sessions.find((s) => s.current).id } } });
+assert.equal(gatehouse.accessToken, undefined);
+assert.equal(ended, 1);
+
+await gatehouse.signIn({ username, password });
 await gatehouse.logoff();
 assert.equal(gatehouse.accessToken, undefined);
 await assert.rejects(gatehouse.refresh(), { status: 401, signedOut: true });
-assert.ok(ended > 0);
-console.log("signed in, refreshed, verified and logged off");
+assert.equal(ended, 3);
+console.log("signed in, refreshed, verified, ended a session and logged off");
