@@ -50,13 +50,19 @@ func run(ctx context.Context, getenv func(string) string) error {
 }
 
 // modes are what REVOCATIONS may be.
-var modes = map[string]verify.Revocations{"prefer": verify.PreferRevocations, "require": verify.RequireRevocations}
+var modes = map[string]verify.Revocations{
+	"": verify.RevocationsOff, "prefer": verify.PreferRevocations, "require": verify.RequireRevocations,
+}
 
 func service(ctx context.Context, getenv func(string) string) (http.Handler, error) {
+	revocations, known := modes[getenv("REVOCATIONS")]
+	if !known {
+		return nil, fmt.Errorf("REVOCATIONS is %q; it may be prefer, require or empty", getenv("REVOCATIONS"))
+	}
 	tokens, err := verify.New(verify.Config{
 		Issuer:      getenv("ISSUER"),   // https://auth.example.com
 		Audience:    getenv("AUDIENCE"), // one of the issuer's tokens.audience
-		Revocations: modes[getenv("REVOCATIONS")],
+		Revocations: revocations,        // off, preferred or required
 		Logger:      slog.Default(),
 	})
 	if err != nil {

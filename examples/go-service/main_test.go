@@ -21,6 +21,17 @@ func TestMe(t *testing.T) {
 	}
 }
 
+// A mistyped mode is refused, lest it leave ended sessions in.
+func TestRevocationModes(t *testing.T) {
+	t.Parallel()
+	for mode, ok := range map[string]bool{"": true, "prefer": true, "require": true, "required": false, "Require": false, "off": false} {
+		env := map[string]string{"ISSUER": "https://127.0.0.1:1", "AUDIENCE": "api", "REVOCATIONS": mode}
+		if _, err := service(t.Context(), func(name string) string { return env[name] }); (err == nil) != ok {
+			t.Errorf("REVOCATIONS=%s: %v", mode, err)
+		}
+	}
+}
+
 func TestRun(t *testing.T) {
 	t.Parallel()
 	env := map[string]string{"LISTEN": "127.0.0.1:0"}
