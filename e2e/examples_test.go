@@ -152,6 +152,26 @@ func nodeService(t *testing.T) string {
 	return dir
 }
 
+// TestNodeServiceNeedsAnAudience starts neither verifier without one, as it
+// would take the tokens of other services.
+func TestNodeServiceNeedsAnAudience(t *testing.T) {
+	t.Parallel()
+	dir := nodeService(t)
+	for _, verifier := range []string{"jose", "aws-jwt-verify"} {
+		for _, c := range []struct {
+			issuer, audience string
+			starts           bool
+		}{{"https://auth.example.test", "orders", true}, {"https://auth.example.test", "", false}, {"", "orders", false}} {
+			cmd := exec.CommandContext(t.Context(), node(t), "--input-type=module", "--eval", "await import('./"+verifier+".mjs')")
+			cmd.Dir = dir
+			cmd.Env = append(os.Environ(), "ISSUER="+c.issuer, "AUDIENCE="+c.audience)
+			if out, err := cmd.CombinedOutput(); (err == nil) != c.starts {
+				t.Errorf("%s of issuer %q for audience %q: %v\n%s", verifier, c.issuer, c.audience, err, out)
+			}
+		}
+	}
+}
+
 // me asks a service who is asking.
 func (s *server) me(t *testing.T, token string) answer {
 	t.Helper()

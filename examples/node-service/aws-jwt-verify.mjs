@@ -1,4 +1,5 @@
 const { ISSUER: issuer, AUDIENCE: audience } = process.env;
+if (!issuer || !audience) throw new Error("ISSUER and AUDIENCE are required");
 
 import { JwtVerifier } from "aws-jwt-verify";
 import { FetchError } from "aws-jwt-verify/error";

@@ -2,6 +2,9 @@ const { ISSUER: issuer, AUDIENCE: audience } = process.env;
 
 import { createRemoteJWKSet, jwtVerify } from "jose";
 
+// Without an audience, jose takes tokens for any service.
+if (!issuer || !audience) throw new Error("ISSUER and AUDIENCE are required");
+
 const keys = createRemoteJWKSet(new URL("/.well-known/jwks.json", issuer));
 
 export async function verify(token) {
