@@ -14,16 +14,13 @@ import (
 	"github.com/gatehouse-auth/gatehouse/session"
 )
 
-// churnSessions is how many sessions live through the day at a time.
-const churnSessions = 20_000
-
 // refreshesOfADay is how often a session is refreshed in between its sign-in and
 // its end: eight hours of an open tab.
 const refreshesOfADay = 96
 
-// day lives a day in minutes: sessions begin, are refreshed, end, and are swept,
-// in the proportions of a day, as fast as the machine goes.
-func (g *growth) day(ctx context.Context, d time.Duration) (err error) {
+// day lives a day in minutes: each of so many sessions begins, is refreshed, and ends, or
+// goes on with one that was begun before, as fast as the machine goes; each hour of it is swept.
+func (g *growth) day(ctx context.Context, sessions int) (err error) {
 	b := g.b
 	cheap, err := password.New(password.Config{Memory: 64}) // it is not the hashes that are measured
 	if err != nil {
@@ -33,7 +30,7 @@ func (g *growth) day(ctx context.Context, d time.Duration) (err error) {
 	if w.hash, err = cheap.Hash(ctx, plain); err != nil {
 		return err
 	}
-	e, err := w.openPostgres(ctx, "day", churnSessions/2, churnSessions)
+	e, err := w.openPostgres(ctx, "day", sessions/2, sessions)
 	if err != nil {
 		return err
 	}
@@ -50,64 +47,57 @@ func (g *growth) day(ctx context.Context, d time.Duration) (err error) {
 	if err != nil {
 		return err
 	}
-	sweeping, stop := context.WithCancel(ctx)
-	swept := make(chan error, 1)
-	go func() { swept <- sweepOften(sweeping, e.url, d/24) }()
 	workers, err := b.churners(e, 32)
 	if err != nil {
-		stop()
 		return err
 	}
-	memory, requests := g.live(ctx, e, workers, d)
-	stop()
-	if err := errors.Join(<-swept, memory.err); err != nil {
+	began := time.Now()
+	memory, requests, err := g.live(ctx, e, workers, sessions*(refreshesOfADay+2)/24)
+	if err != nil {
 		return err
 	}
-	g.line("A day in %v: %d requests by 32 clients on %d sessions, each refreshed %d times between sign-in and log-off, 24 sweeps. Memory of the server at its quarters: %s MiB.",
-		d, requests, churnSessions, refreshesOfADay, numbers(memory.resident))
+	g.line("A day in %v: %d requests by %d clients on %d sessions, each refreshed %d times between sign-in and log-off, 24 sweeps. Memory of the server at its quarters: %s MiB.",
+		time.Since(began).Round(time.Second), requests, len(workers), sessions, refreshesOfADay, numbers(memory))
 	return g.bloat(ctx, e, before)
 }
 
-// memoryOverTime is the server's memory, at the quarters of a run.
-type memoryOverTime struct {
-	resident []float64
-	err      error
-}
-
-func (g *growth) live(ctx context.Context, e *engine, workers []worker, d time.Duration) (m memoryOverTime, requests int) {
-	for range 4 {
-		result, err := load(ctx, e.server.address, workers, d/4)
-		if err != nil {
-			m.err = err
-			return m, requests
-		}
-		requests += result.latencies.n
-		rss, err := memoryOf(e.server.cmd.Process.Pid, "VmRSS")
-		m.err = errors.Join(m.err, err)
-		m.resident = append(m.resident, float64(rss>>20))
-	}
-	return m, requests
-}
-
-// sweepOften sweeps as the server does, but with a clock that is a day ahead:
-// what has ended is swept at once, and not a day later.
-func sweepOften(ctx context.Context, dsn string, every time.Duration) error {
-	store, err := postgres.Open(postgres.Config{DSN: dsn})
+// live makes the requests of 24 hours, with a sweep in each, and returns the server's memory, in MiB, at the quarters of the day.
+func (g *growth) live(ctx context.Context, e *engine, workers []worker, hourly int) (memory []float64, requests int, err error) {
+	// The clock is a day ahead: what has ended is swept at once, and not a day later.
+	store, err := postgres.Open(postgres.Config{DSN: e.url})
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
 	defer store.Close() //nolint:errcheck // what was done is committed
-	s, err := session.NewSweeper(session.SweeperConfig{
-		Store: store, Throttle: time.Hour, Every: every, Pause: time.Millisecond, Now: func() time.Time { return time.Now().Add(24*time.Hour - time.Minute) },
+	sweeper, err := session.NewSweeper(session.SweeperConfig{
+		Store: store, Throttle: time.Hour, Pause: time.Millisecond, Now: func() time.Time { return time.Now().Add(24*time.Hour - time.Minute) },
 		Keep: 24*time.Hour - time.Minute, // which leaves those alive whose idle time is a day
 	})
 	if err != nil {
-		return err
+		return nil, 0, err
 	}
-	if err := s.Run(ctx); !errors.Is(err, context.Canceled) {
-		return err
+	for hour := 1; hour <= 24; hour++ {
+		swept := make(chan error, 1)
+		go func() { swept <- sweeper.Round(ctx) }()
+		hours := make([]worker, len(workers))
+		for i, w := range workers {
+			hours[i] = &limited{w, hourly / len(workers)}
+		}
+		result, err := load(ctx, e.server.address, hours, maxRun)
+		if err := errors.Join(err, <-swept); err != nil {
+			return nil, 0, err
+		}
+		requests += result.latencies.n
+		if hour%6 > 0 {
+			continue
+		}
+		rss, err := memoryOf(e.server.cmd.Process.Pid, "VmRSS")
+		if err != nil {
+			return nil, 0, err
+		}
+		memory = append(memory, float64(rss>>20))
 	}
-	return nil
+	return memory, requests, nil
 }
 
 // churner is a browser that signs in, refreshes, and logs off, round by round,

@@ -27,7 +27,7 @@ const sampled = 100_000
 func commandGrowth(ctx context.Context, args []string, quick bool) (err error) {
 	flags := flag.NewFlagSet("growth", flag.ContinueOnError)
 	few, many := flags.Int("few", 10_000, "sessions in the small database"), flags.Int("many", 10_000_000, "sessions in the large one")
-	churn := flags.Duration("churn", 2*time.Minute, "how long the day of churn takes")
+	churn := flags.Int("churn", 10_000, "sessions that live through the day of churn at a time")
 	out := flags.String("out", "bench/results/growth.md", "where the result goes")
 	if err := flags.Parse(args); err != nil {
 		return err
