@@ -121,7 +121,7 @@ func listenUntil(
 	}
 	announce()
 	logger.Info("stopping", "delay", cfg.Server.ShutdownDelay, "timeout", cfg.Server.ShutdownTimeout)
-	time.Sleep(cfg.Server.ShutdownDelay)
+	<-time.After(cfg.Server.ShutdownDelay)
 	// The requests in flight must outlive the context that told us to stop.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.ShutdownTimeout)
 	defer cancel()
