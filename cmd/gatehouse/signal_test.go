@@ -76,19 +76,26 @@ func awaitLine(t *testing.T, log *bufio.Scanner, with string) string {
 	return ""
 }
 
-// TestSecondSignalEndsTheServer signals a server that finishes a request, and
-// then does not wait for it.
-func TestSecondSignalEndsTheServer(t *testing.T) {
-	t.Parallel()
-	cmd := prepared(t, "serve")
+// serving starts a server, and returns where it listens, and the rest of its log.
+func serving(t *testing.T, cmd *exec.Cmd) (address string, log *bufio.Scanner) {
+	t.Helper()
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
 		t.Fatal(err)
 	}
 	start(t, cmd)
-	log := bufio.NewScanner(stderr)
-	_, address, _ := strings.Cut(awaitLine(t, log, `"msg":"serving"`), `"address":"`)
+	log = bufio.NewScanner(stderr)
+	_, address, _ = strings.Cut(awaitLine(t, log, `"msg":"serving"`), `"address":"`)
 	address, _, _ = strings.Cut(address, `"`)
+	return address, log
+}
+
+// TestSecondSignalEndsTheServer signals a server that finishes a request, and
+// then does not wait for it.
+func TestSecondSignalEndsTheServer(t *testing.T) {
+	t.Parallel()
+	cmd := prepared(t, "serve")
+	address, log := serving(t, cmd)
 	conn, err := net.Dial("tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -129,14 +136,7 @@ func TestServerSaysThatItStops(t *testing.T) {
 	t.Parallel()
 	cmd := prepared(t, "serve")
 	cmd.Env = append(cmd.Env, "GATEHOUSE_SERVER_SHUTDOWN_DELAY=1m")
-	stderr, err := cmd.StderrPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	start(t, cmd)
-	log := bufio.NewScanner(stderr)
-	_, address, _ := strings.Cut(awaitLine(t, log, `"msg":"serving"`), `"address":"`)
-	address, _, _ = strings.Cut(address, `"`)
+	address, log := serving(t, cmd)
 	if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
 		t.Fatal(err)
 	}
