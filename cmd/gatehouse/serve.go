@@ -120,7 +120,7 @@ func listenUntil(
 	case <-ctx.Done():
 	}
 	announce()
-	logger.Info("stopping", "delay", cfg.Server.ShutdownDelay, "timeout", cfg.Server.ShutdownTimeout)
+	logger.Info("stopping", "delay", cfg.Server.ShutdownDelay.String(), "timeout", cfg.Server.ShutdownTimeout.String())
 	<-time.After(cfg.Server.ShutdownDelay)
 	// The requests in flight must outlive the context that told us to stop.
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), cfg.Server.ShutdownTimeout)
