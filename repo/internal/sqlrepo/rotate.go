@@ -136,8 +136,10 @@ func (s *Store) rotateMany(ctx context.Context, batch []*rotation) {
 func (s *Store) mayBeOnes(err error) bool { return !errors.Is(s.Classify(err), repo.ErrUnavailable) }
 
 // rotateManySQLite rotates in one transaction, with statements that are prepared
-// before it begins, for it has the one connection.
+// before it begins, for it has the one connection. It is not watched, as on Postgres: another
+// process is waited for as long as the engine waits.
 func (s *Store) rotateManySQLite(ctx context.Context, batch []*rotation) {
+	ctx = context.WithoutCancel(ctx)
 	err := s.prepared(ctx, s.Write, rotateSQLite, func(rotate *sqlx.Stmt) error {
 		return s.prepared(ctx, s.Write, selectJoined, func(find *sqlx.Stmt) error {
 			return s.inTx(ctx, func(tx *sqlx.Tx) error {
