@@ -8,7 +8,8 @@ import (
 // Repository is all of a store. It MUST be safe for concurrent use by any
 // number of processes, and every method that writes MUST do so entirely or not
 // at all. A context that is done ends the call with an error that wraps
-// ErrUnavailable and the context's error.
+// ErrUnavailable and the context's error; a statement under way may come to its
+// end before, within the store's own bounds.
 type Repository interface {
 	Users
 	Accounts
