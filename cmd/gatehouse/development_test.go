@@ -4,7 +4,6 @@ import (
 	"bufio"
 	"fmt"
 	"net"
-	"os"
 	"os/exec"
 	"strings"
 	"testing"
@@ -22,7 +21,7 @@ func TestDevelopmentServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	serve := prepared(t, "serve", "--development")
-	serve.Env = append(os.Environ(), "GATEHOUSE_LISTEN="+address.String(), "GATEHOUSE_PASSWORDS_MEMORY=64")
+	serve.Env = append(environ(), "GATEHOUSE_LISTEN="+address.String(), "GATEHOUSE_PASSWORDS_MEMORY=64")
 	stdout, err := serve.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +29,7 @@ func TestDevelopmentServer(t *testing.T) {
 	start(t, serve)
 	export := strings.TrimSpace(awaitLine(t, bufio.NewScanner(stdout), "export "))
 	keys := exec.CommandContext(t.Context(), "sh", "-euc", export+"; gatehouse key list; echo $GATEHOUSE_ISSUER")
-	keys.Dir = serve.Dir
+	keys.Dir, keys.Env = serve.Dir, environ()
 	out, err := keys.CombinedOutput()
 	if err != nil || !strings.Contains(string(out), "\tsigning\t") || !strings.HasSuffix(string(out), fmt.Sprintf("\nhttp://localhost:%d\n", address.Port)) {
 		t.Errorf("%s: %v\n%s", export, err, out)

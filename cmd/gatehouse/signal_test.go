@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -22,8 +23,13 @@ func prepared(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("gatehouse", args...)
 	cmd.Dir = t.TempDir()
-	cmd.Env = append(os.Environ(), "GATEHOUSE_SECRET=0123456789abcdef0123456789abcdef", "GATEHOUSE_LISTEN=127.0.0.1:0", "GATEHOUSE_PASSWORDS_MEMORY=64")
+	cmd.Env = append(environ(), "GATEHOUSE_SECRET=0123456789abcdef0123456789abcdef", "GATEHOUSE_LISTEN=127.0.0.1:0", "GATEHOUSE_PASSWORDS_MEMORY=64")
 	return cmd
+}
+
+// environ is that of the tests without what a program would take for its configuration.
+func environ() []string {
+	return slices.DeleteFunc(os.Environ(), func(pair string) bool { return strings.HasPrefix(pair, "GATEHOUSE_") })
 }
 
 // start runs it, and kills it where nothing else has ended it for long.
@@ -181,6 +187,9 @@ func TestServerEndsWhereNobodyReadsItsLog(t *testing.T) {
 	cmd := prepared(t, "serve")
 	cmd.Env, cmd.Stderr = append(cmd.Env, "GATEHOUSE_SERVER_SHUTDOWN_TIMEOUT=10ms"), write
 	start(t, cmd)
+	if err := read.SetReadDeadline(time.Now().Add(30 * time.Second)); err != nil {
+		t.Fatal(err)
+	}
 	awaitLine(t, bufio.NewScanner(read), `"msg":"serving"`)
 	for err == nil {
 		_, err = syscall.Write(full, []byte("x"))
