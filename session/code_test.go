@@ -11,6 +11,7 @@ import (
 
 	"github.com/gatehouse-auth/gatehouse/cognito"
 	"github.com/gatehouse-auth/gatehouse/cognito/cognitotest"
+	"github.com/gatehouse-auth/gatehouse/repo"
 	"github.com/gatehouse-auth/gatehouse/session"
 )
 
@@ -195,6 +196,31 @@ func TestCodeAtOnce(t *testing.T) {
 	}
 	if n := asked.Load(); n != 2 {
 		t.Errorf("the provider was asked %d times", n)
+	}
+}
+
+// onceStore says once whether something was exchanged before, and then can't be reached.
+type onceStore struct {
+	session.Store
+	asked int
+}
+
+func (s *onceStore) FindExchange(ctx context.Context, digest []byte) (repo.Exchange, error) {
+	if s.asked++; s.asked > 1 {
+		return repo.Exchange{}, repo.ErrUnavailable
+	}
+	return s.Store.FindExchange(ctx, digest)
+}
+
+// TestRefusedWithoutTheStore has the provider refuse a code when the store can't say
+// whether another replica has used it.
+func TestRefusedWithoutTheStore(t *testing.T) {
+	t.Parallel()
+	b := newBench(t, func(c *session.Config) { c.Store = &onceStore{Store: c.Store} })
+	code := authorized(b)
+	code.Code = "x"
+	if _, err := b.ExchangeCode(t.Context(), code, home); !errors.Is(err, repo.ErrUnavailable) || errors.Is(err, cognito.ErrCode) {
+		t.Errorf("%v", err)
 	}
 }
 

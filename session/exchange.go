@@ -81,7 +81,9 @@ func (s *Service) exchangeCode(
 	}
 	identity, err := s.redeem(ctx, app, code, c, now)
 	if errors.Is(err, cognito.ErrCode) {
-		if used, _ := s.usedBefore(ctx, digest); used { // by the same request, at another replica
+		if used, err := s.usedBefore(ctx, digest); err != nil {
+			return Grant{}, err // whether the code is bad can't be told
+		} else if used { // by the same request, at another replica
 			return s.exchangedBefore(ctx, digest[:], c, now)
 		}
 	}
